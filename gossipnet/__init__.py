@@ -1,0 +1,1 @@
+"""State that your machines share with no server."""

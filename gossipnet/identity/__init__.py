@@ -1,0 +1,1 @@
+"""Who is who: keys, certificates, root record, tokens, and the files that keep them."""

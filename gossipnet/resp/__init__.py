@@ -1,0 +1,1 @@
+"""The Redis protocol and its commands, without a socket."""

@@ -1,0 +1,1 @@
+"""One file a command family; each adds its rows to the command table."""

@@ -1,0 +1,1 @@
+"""Deterministic simulation of whole meshes: the production engine under virtual time and network."""

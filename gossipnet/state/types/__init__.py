@@ -1,0 +1,1 @@
+"""One file a CRDT: how its operations apply and what it shows."""

@@ -1,0 +1,33 @@
+"""Fixtures shared by every test; nothing else lives here."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def need(condition: bool, reason: str) -> None:
+    """Skip for `reason`; with GOSSIPNET_REQUIRE_ALL=1 fail instead."""
+    if condition:
+        return
+    if os.environ.get("GOSSIPNET_REQUIRE_ALL") == "1":
+        pytest.fail(f"GOSSIPNET_REQUIRE_ALL=1 and {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Callable[[str], Any]:
+    """Reads one official vector file by its name; skips where the vectors are absent."""
+    folder = Path(os.environ.get("GOSSIPNET_VECTORS", ROOT.parent / "shared" / "vectors"))
+
+    def read(name: str) -> Any:
+        path = folder / name
+        need(path.exists(), f"the official test vectors are not at {folder}")
+        return json.loads(path.read_text())
+
+    return read
