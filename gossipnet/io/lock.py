@@ -1,0 +1,97 @@
+"""One daemon per home: an advisory lock on ``HOME/daemon.lock``.
+
+The kernel drops the lock when the process ends, however it ends, so there is no stale lock to
+clean up. The file is never removed: removing it while another process waits for it would let two
+daemons in. It also keeps the number of times the home's database was opened, which is how a
+database that was put back from an older copy gives itself away (see `recovery`). Knows nothing of
+the database itself.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gossipnet.errors import HomeError
+
+LOCK_FILE = "daemon.lock"
+_MAX_BYTES = 4096
+
+
+class HomeLock:
+    """The lock on one home, held while the object is open.
+
+    Attributes:
+      opens: How often the home's database was opened, as the file says; 0 when it does not say.
+    """
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self._path = path
+        self._fd = fd
+        self.opens = _count(_read(fd).get("opens"))
+
+    def write(self, opens: int) -> None:
+        """Note this process and that the database has now been opened ``opens`` times.
+
+        The text is not fsynced: losing it in a power cut only loses a hint.
+        """
+        self.opens = opens
+        text = json.dumps({"pid": os.getpid(), "opens": opens}) + "\n"
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, text.encode(), 0)
+
+
+@contextmanager
+def lock_home(home: Path) -> Iterator[HomeLock]:
+    """Hold the lock of ``home`` for the length of the block.
+
+    Raises:
+      HomeError: The folder is missing or cannot be written, or a daemon already runs on it.
+    """
+    path = home / LOCK_FILE
+    fd = _open(home, path)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _count(_read(fd).get("pid"))
+            who = f" (process {holder})" if holder else ""
+            raise HomeError(
+                f"a gossipnet daemon{who} already runs on {home}: stop it, or give this one "
+                "another folder with --home"
+            ) from None
+        lock = HomeLock(path, fd)
+        lock.write(lock.opens)
+        yield lock
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise HomeError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        os.close(fd)
+
+
+def _open(home: Path, path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        raise HomeError(
+            f"there is no home at {home}: found a mesh with `gossipnet init`, or enter one with "
+            "`gossipnet join TOKEN`"
+        ) from None
+    except OSError as error:
+        raise HomeError(f"cannot open {path}: {error.strerror}; check its owner and mode") from None
+
+
+def _read(fd: int) -> dict[str, object]:
+    try:
+        read = json.loads(os.pread(fd, _MAX_BYTES, 0))
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and 0 <= value < 1 << 53 else 0
