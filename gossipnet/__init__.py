@@ -1,1 +1,39 @@
-"""State that your machines share with no server."""
+"""State that your machines share with no server.
+
+`open_node` embeds a peer in a trio program; `connect` is a small blocking client of a daemon that
+already runs. Both are loaded on first use, so that ``import gossipnet.client`` brings in neither
+trio nor cryptography.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gossipnet.client import connect as connect
+    from gossipnet.node import open_node as open_node
+
+    __version__: str
+
+__all__ = ["__version__", "connect", "open_node"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "connect":
+        from gossipnet.client import connect
+
+        return connect
+    if name == "open_node":
+        from gossipnet.node import open_node
+
+        return open_node
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("gossipnet")
+        except PackageNotFoundError:  # run from a source tree that was never installed
+            return "0+source"
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

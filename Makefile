@@ -1,0 +1,74 @@
+# Everything a person or a machine does with a checkout. Needs Python 3.11 or newer, and make.
+#
+#   make demo          three daemons on this machine agree while you watch (ONCE=1: ends by itself)
+#   make test          formatting, types, layers, all tests, coverage
+#   make bench         figures, side by side with installed peers
+#   make soak fuzz     the long versions of the tests
+#   make clean         removes what these made
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first of these that is there and new enough; `make PYTHON=...` overrides.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+COVERAGE_FLOOR := 85
+ONCE ?=
+PYTEST_ARGS ?=
+
+.PHONY: help demo test lint types layers tests bench soak fuzz clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# ---- the environment: one stamp for running, one for developing
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer was found; install one, or say make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+# ---- what people do
+
+demo: $(VENV)/.installed
+	@PATH="$(CURDIR)/$(BIN):$$PATH" gossipnet demo $(if $(filter-out 0,$(ONCE)),--once)
+
+test: lint types layers tests
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+layers: $(VENV)/.installed-dev
+	$(BIN)/lint-imports
+
+tests: $(VENV)/.installed-dev
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -q $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=$(COVERAGE_FLOOR) --format=total
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.installed-dev
+	GOSSIPNET_SOAK=1 $(BIN)/python -m pytest -q --timeout=3600 tests/sim tests/state
+
+fuzz: $(VENV)/.installed-dev
+	GOSSIPNET_FUZZ=1 $(BIN)/python -m pytest -q --timeout=3600 -k 'fuzz or hostile or arbitrary'
+
+clean:
+	rm -rf $(VENV) .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

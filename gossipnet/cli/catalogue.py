@@ -1,0 +1,50 @@
+"""Which commands there are, in the order in which help shows them. Data only, imports nothing."""
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One command.
+
+    Attributes:
+      module: Where it lives under `gossipnet.cli`; loaded only when it is called.
+      summary: One line for help.
+    """
+
+    module: str
+    summary: str
+
+
+GROUPS: dict[str, dict[str, Entry]] = {
+    "Start": {
+        "init": Entry("init", "found a mesh and this machine's identity"),
+        "run": Entry("run", "run the daemon in the foreground"),
+        "invite": Entry("invite", "print a token that lets one more machine in"),
+        "join": Entry("join", "enter a mesh with a token"),
+        "leave": Entry("leave", "sign this machine off the mesh"),
+    },
+    "Look": {
+        "members": Entry("mesh", "who is in the mesh, and how they are"),
+        "status": Entry("mesh", "this node's health in a few lines"),
+        "peers": Entry("mesh", "the links of this node"),
+        "log": Entry("events", "what happened, newest last"),
+        "watch": Entry("watch", "changes to keys as they arrive"),
+    },
+    "Use": {
+        "get": Entry("values", "print the value of a key"),
+        "set": Entry("values", "set a key"),
+        "del": Entry("values", "delete keys"),
+        "incr": Entry("values", "add to a counter"),
+        "keys": Entry("values", "list keys"),
+        "call": Entry("call", "send any command to the local socket"),
+    },
+    "Try": {
+        "demo": Entry("demo", "three daemons on this machine: watch them agree"),
+        "sim": Entry("simulate", "simulate a mesh from one seed"),
+        "version": Entry("version", "print the version"),
+    },
+}
+
+COMMANDS: dict[str, Entry] = {
+    name: entry for group in GROUPS.values() for name, entry in group.items()
+}

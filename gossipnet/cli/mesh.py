@@ -1,0 +1,130 @@
+"""Who is in the mesh and how this node is: ``members status peers``."""
+
+import argparse
+from collections import Counter
+from typing import Any
+
+from gossipnet.cli.connection import ask, open_client
+from gossipnet.cli.durations import told
+from gossipnet.cli.options import Command, add_socket, suggestion
+from gossipnet.cli.terminal import next_step, plain, put, put_json, put_table, say
+
+_TINTS = {
+    "alive": "green",
+    "suspect": "yellow",
+    "dead": "red",
+    "revoked": "red",
+    "away": "dim",
+    "left": "dim",
+}
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    add_socket(parser)
+
+
+def clean(value: Any) -> str:
+    """One cell: no control characters, ``-`` for nothing, lists joined."""
+    if value is None or value == "" or value == []:
+        return "-"
+    if isinstance(value, list):
+        return ",".join(clean(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = str(value)
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def _members(arguments: argparse.Namespace) -> int:
+    with open_client(arguments) as client:
+        rows = plain(ask(client, "GOSSIP", "MEMBERS"))
+        if arguments.json:
+            put_json({"members": rows})
+            return 0
+        own = plain(ask(client, "GOSSIP", "STATUS")).get("node_id")
+    put_table(
+        ("NAME", "STATE", "ADDRESS", "RTT", "BEHIND", "ROLES", "ZONE", "VERSION"),
+        [_member_cells(row, own) for row in rows],
+        _TINTS,
+    )
+    say(_count(rows))
+    next_step(
+        suggestion(arguments, "invite") if len(rows) < 2 else suggestion(arguments, "status")
+    )
+    return 0
+
+
+def _member_cells(row: dict[str, Any], own: object) -> list[str]:
+    mine = row.get("id") == own
+    rtt, behind = row.get("rtt_ms"), row.get("behind")
+    return [
+        clean(row.get("name")) + ("*" if mine else ""),
+        clean(row.get("state")),
+        clean(row.get("address")),
+        "-" if rtt is None or mine else f"{float(rtt):.1f} ms",
+        "-" if behind is None or mine else f"{behind} op{'' if behind == 1 else 's'}",
+        clean(row.get("roles")),
+        clean(row.get("zone")),
+        clean(row.get("version")),
+    ]
+
+
+def _count(rows: list[dict[str, Any]]) -> str:
+    states = Counter(str(row.get("state")) for row in rows)
+    parts = [f"{states[state]} {state}" for state in _TINTS if states[state]]
+    noun = "member" if len(rows) == 1 else "members"
+    return f"{len(rows)} {noun}: {', '.join(parts)}.  * is this node."
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    with open_client(arguments) as client:
+        document = plain(ask(client, "GOSSIP", "STATUS"))
+    if arguments.json:
+        put_json(document)
+        return 0
+    rows = _flat(document)
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        put(f"{name:<{width}}  {value}")
+    next_step(suggestion(arguments, "members"))
+    return 0
+
+
+def _flat(document: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in document.items():
+        if isinstance(value, dict):
+            nested = _flat(value, f"{prefix}{name}.")
+            rows += nested or [(prefix + name, "-")]
+        elif name.endswith("_s") and isinstance(value, int | float):
+            rows.append((prefix + name.removesuffix("_s"), told(value) if value > 0 else "0s"))
+        else:
+            rows.append((prefix + name, clean(value)))
+    return rows
+
+
+def _peers(arguments: argparse.Namespace) -> int:
+    with open_client(arguments) as client:
+        rows = plain(ask(client, "GOSSIP", "PEERS"))
+    if arguments.json:
+        put_json({"peers": rows})
+        return 0
+    if rows:
+        names = list(rows[0])
+        put_table(
+            [name.upper().replace("_", " ") for name in names],
+            [[clean(row.get(name)) for name in names] for row in rows],
+            _TINTS,
+        )
+    say(f"{len(rows)} link{'' if len(rows) == 1 else 's'}")
+    next_step(suggestion(arguments, "members" if rows else "invite"))
+    return 0
+
+
+COMMANDS = {
+    "members": Command(_configure, _members, "gossipnet members\ngossipnet members --json"),
+    "status": Command(_configure, _status, "gossipnet status\ngossipnet status --json"),
+    "peers": Command(_configure, _peers, "gossipnet peers\ngossipnet peers --json"),
+}

@@ -1,0 +1,156 @@
+"""Everyday verbs: ``get set del incr keys``."""
+
+import argparse
+import os
+
+from gossipnet.cli.connection import ask, open_client
+from gossipnet.cli.durations import parse_duration
+from gossipnet.cli.options import Command, add_socket, suggestion
+from gossipnet.cli.terminal import (
+    next_step,
+    plain,
+    printable,
+    put,
+    put_bytes,
+    put_json,
+    say,
+)
+from gossipnet.errors import NotFound
+
+
+def _key(written: str) -> bytes:
+    return os.fsencode(written)
+
+
+def _shown(key: str) -> str:
+    return printable(os.fsencode(key))
+
+
+def _configure_get(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("key", metavar="KEY")
+    add_socket(parser)
+
+
+def _get(arguments: argparse.Namespace) -> int:
+    with open_client(arguments) as client:
+        value = ask(client, "GET", _key(arguments.key))
+    if arguments.json:
+        put_json({"key": plain(_key(arguments.key)), "value": value})
+    if value is None:
+        raise NotFound(f"there is no key {_shown(arguments.key)!r} here")
+    if not arguments.json:
+        put_bytes(value)
+        next_step(suggestion(arguments, f"watch {_shown(arguments.key)}"))
+    return 0
+
+
+def _configure_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("key", metavar="KEY")
+    parser.add_argument("value", metavar="VALUE", help="put -- before a value that begins with -")
+    parser.add_argument(
+        "--ttl", type=parse_duration, metavar="TIME", help="remove it after this long: 90s, 1h, 7d"
+    )
+    add_socket(parser)
+
+
+def _set(arguments: argparse.Namespace) -> int:
+    words: list[bytes | str] = ["SET", _key(arguments.key), os.fsencode(arguments.value)]
+    if arguments.ttl is not None:
+        words += ["PX", str(max(1, round(arguments.ttl * 1000)))]
+    with open_client(arguments) as client:
+        ask(client, *words)
+    if arguments.json:
+        put_json({"key": plain(_key(arguments.key)), "ok": True})
+    else:
+        put("OK")
+        next_step(suggestion(arguments, f"get {_shown(arguments.key)}") + "   (on any member)")
+    return 0
+
+
+def _configure_del(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("keys", metavar="KEY", nargs="+")
+    add_socket(parser)
+
+
+def _del(arguments: argparse.Namespace) -> int:
+    with open_client(arguments) as client:
+        count = ask(client, "DEL", *(_key(key) for key in arguments.keys))
+    if arguments.json:
+        put_json({"deleted": count})
+    else:
+        put(str(count))
+    if count == 0:
+        raise NotFound("none of these keys is here")
+    next_step(suggestion(arguments, "keys"))
+    return 0
+
+
+def _configure_incr(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("key", metavar="KEY")
+    parser.add_argument("by", metavar="BY", nargs="?", type=int, default=1, help="default 1")
+    add_socket(parser)
+
+
+def _incr(arguments: argparse.Namespace) -> int:
+    with open_client(arguments) as client:
+        value = ask(client, "INCRBY", _key(arguments.key), str(arguments.by))
+    if arguments.json:
+        put_json({"key": plain(_key(arguments.key)), "value": value})
+    else:
+        put(str(value))
+        next_step(suggestion(arguments, f"get {_shown(arguments.key)}") + "   (on any member)")
+    return 0
+
+
+def _configure_keys(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pattern", metavar="PATTERN", nargs="?", default="*", help="default '*'")
+    add_socket(parser)
+
+
+def _keys(arguments: argparse.Namespace) -> int:
+    found: set[bytes] = set()
+    cursor = b"0"
+    pattern = os.fsencode(arguments.pattern)
+    with open_client(arguments) as client:
+        while True:
+            # SCAN, not KEYS: a large mesh must not keep the daemon's other clients waiting.
+            cursor, page = ask(client, "SCAN", cursor, "MATCH", pattern, "COUNT", "1000")
+            found.update(page)
+            if int(cursor) == 0:
+                break
+    keys = sorted(found)
+    if arguments.json:
+        put_json({"keys": keys})
+        return 0
+    for key in keys:
+        put(printable(key))
+    if not keys:
+        say(f"no key matches {arguments.pattern}")
+    next_step(suggestion(arguments, f"get {printable(keys[0])}" if keys else "set KEY VALUE"))
+    return 0
+
+
+COMMANDS = {
+    "get": Command(
+        _configure_get,
+        _get,
+        "gossipnet get flags:new-ui          exit code 5 if there is no such key\n"
+        "gossipnet get config > config.yaml  the bytes exactly as they are",
+    ),
+    "set": Command(
+        _configure_set,
+        _set,
+        "gossipnet set flags:new-ui on\ngossipnet set lease:atlas busy --ttl 90s",
+    ),
+    "del": Command(
+        _configure_del,
+        _del,
+        "gossipnet del flags:new-ui flags:old-ui     exit code 5 if none was there",
+    ),
+    "incr": Command(
+        _configure_incr,
+        _incr,
+        "gossipnet incr visits\ngossipnet incr stock -5      several machines may add at once",
+    ),
+    "keys": Command(_configure_keys, _keys, "gossipnet keys\ngossipnet keys 'flags:*' --json"),
+}

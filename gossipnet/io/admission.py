@@ -1,0 +1,119 @@
+"""Who may begin a handshake now: counts and rates of connections that have proved nothing yet.
+
+Limits follow WireGuard's and OpenSSH's practice (MaxStartups): a bounded number of half-open
+connections in all and per address, and a bounded rate per address. When the house is full, the
+oldest connection that has not said anything yet makes room, so that silent connections cannot keep
+members out. Loopback gets wide limits per address: all local nodes share one.
+
+Keeps no clock: ``now`` comes in. Knows nothing of sockets beyond the text of an address.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """How many may knock. Rates are per second, bursts in handshakes.
+
+    Attributes:
+      half_open: Handshakes under way in all.
+      per_address: Of these, from one address.
+      rate: Handshakes per second from one address, in the long run.
+      burst: And how many at once.
+      loopback_per_address: Instead of ``per_address`` for 127.0.0.0/8 and ::1.
+      loopback_rate: Instead of ``rate``.
+      addresses: Addresses whose rate is remembered; the least recently seen is forgotten.
+    """
+
+    half_open: int = 64
+    per_address: int = 4
+    rate: float = 5.0
+    burst: float = 10.0
+    loopback_per_address: int = 32
+    loopback_rate: float = 200.0
+    addresses: int = 1024
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """One half-open connection.
+
+    Attributes:
+      address: The remote host, without its port.
+      evict: Ends the connection.
+      silent: It has not sent a preamble yet.
+    """
+
+    address: str
+    evict: Callable[[], None]
+    silent: bool = field(default=True)
+
+
+class Admission:
+    """Hands out a `Ticket` per half-open connection, or refuses.
+
+    Attributes:
+      refused: Refusals by reason: ``full``, ``address-full``, ``rate``, ``evicted``.
+    """
+
+    def __init__(self, limits: AdmissionLimits | None = None) -> None:
+        self.limits = limits or AdmissionLimits()
+        self.refused: Counter[str] = Counter()
+        self._tickets: dict[Ticket, None] = {}
+        self._per_address: Counter[str] = Counter()
+        self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    @property
+    def half_open(self) -> int:
+        """Connections that hold a ticket."""
+        return len(self._tickets)
+
+    def admit(self, address: str, evict: Callable[[], None], now: float) -> Ticket | None:
+        """A ticket, or None: close the connection without a word."""
+        limits = self.limits
+        local = address.startswith("127.") or address == "::1"
+        if self._per_address[address] >= (
+            limits.loopback_per_address if local else limits.per_address
+        ):
+            return self._refuse("address-full")
+        if not self._spend(address, limits.loopback_rate if local else limits.rate, now):
+            return self._refuse("rate")
+        if len(self._tickets) >= limits.half_open and not self._make_room():
+            return self._refuse("full")
+        ticket = Ticket(address, evict)
+        self._tickets[ticket] = None
+        self._per_address[address] += 1
+        return ticket
+
+    def release(self, ticket: Ticket) -> None:
+        """The connection has proved itself, or has ended. May be called twice."""
+        if self._tickets.pop(ticket, self) is self:
+            return
+        self._per_address[ticket.address] -= 1
+        if not self._per_address[ticket.address]:
+            del self._per_address[ticket.address]
+
+    def _refuse(self, reason: str) -> None:
+        self.refused[reason] += 1
+
+    def _make_room(self) -> bool:
+        for ticket in self._tickets:
+            if ticket.silent:
+                self.release(ticket)
+                self.refused["evicted"] += 1
+                ticket.evict()
+                return True
+        return False
+
+    def _spend(self, address: str, rate: float, now: float) -> bool:
+        """Token bucket per address."""
+        burst = max(self.limits.burst, rate)
+        tokens, seen = self._tokens.pop(address, (burst, now))
+        tokens = min(burst, tokens + max(0.0, now - seen) * rate)
+        allowed = tokens >= 1.0
+        self._tokens[address] = (tokens - 1.0 if allowed else tokens, now)
+        if len(self._tokens) > self.limits.addresses:
+            self._tokens.popitem(last=False)
+        return allowed

@@ -1,0 +1,283 @@
+"""One link: a `Session` over one byte stream.
+
+One task reads and hands each message to the driver at once, without a checkpoint per message.
+Writing costs no task either while the peer keeps up: `pump` gives the socket what it takes, for
+all links that have something, once per turn of the loop. Only when the socket is full does the
+link's writer task wait for it, under a deadline.
+
+Whatever the peer does ends this link alone, with a reason and a counter. Knows nothing of the
+engine: `LinkOwner` is all it sees of the rest.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from gossipnet.errors import RemoteProtocolError
+from gossipnet.identity.peer import Peer
+from gossipnet.protocol.effects import Lane
+from gossipnet.protocol.session import Established, Finished, Message, Session
+
+RECEIVE_BYTES = 65_536
+SEND_BYTES = 32_768
+WRITE_SECONDS = 10.0
+"""The longest that one write may wait for the peer (hung readers: hashicorp/yamux issue 142)."""
+CLOSE_SECONDS = 2.0
+"""From CLOSE being queued to the end of the socket, whatever the peer does."""
+HANDSHAKE_SECONDS = 5.0
+_PUMP_BYTES = 8 * SEND_BYTES
+
+
+class LinkOwner(Protocol):
+    """What a link tells, and asks, the driver. Every call is synchronous."""
+
+    def wall(self) -> float:
+        """Unix seconds."""
+        ...
+
+    def link_up(self, link: "Link", peer: Peer) -> None:
+        """The handshake is done; the owner gives the link its number."""
+        ...
+
+    def link_message(self, link: "Link", payload: bytes) -> None:
+        """One whole message."""
+        ...
+
+    def link_heard(self, link: "Link") -> None:
+        """Authenticated bytes that completed no message."""
+        ...
+
+    def link_down(self, link: "Link", reason: str, clean: bool) -> None:
+        """The link ended; called once, also for one that never came up."""
+        ...
+
+    def link_dirty(self, link: "Link") -> None:
+        """Call ``pump`` before the loop sleeps."""
+        ...
+
+    def room(self) -> trio.Event | None:
+        """None, or what to wait for before taking more from the peer."""
+        ...
+
+
+class Link:
+    """A session, its stream and its end.
+
+    Args:
+      owner: Told of everything that happens.
+      stream: Connected; `run` closes it.
+      session: Fresh: `Session.dial` or `Session.answer`.
+      address: Of the other end, for people and for `LinkUp`.
+      dialed: The number of the dial, or None if the peer dialed.
+      deadline: Trio time by which the handshake must be done.
+
+    Attributes:
+      number: The owner's number; 0 until the link is up.
+      up: The handshake is done and the owner knows the link.
+      reason: Why it ended, a short word; "" while it runs.
+      timed_out: It ended because the handshake took too long.
+    """
+
+    def __init__(
+        self,
+        owner: LinkOwner,
+        stream: trio.abc.Stream,
+        session: Session,
+        *,
+        address: str,
+        dialed: int | None,
+        deadline: float,
+    ) -> None:
+        self.number = 0
+        self.address = address
+        self.dialed = dialed
+        self.up = False
+        self.reason = ""
+        self.clean = False
+        self.timed_out = False
+        self.on_established: Callable[[], None] | None = None
+        self._owner = owner
+        self._stream = stream
+        self._session = session
+        self._fd = _descriptor(stream)
+        self._scope = trio.CancelScope(deadline=deadline)
+        self._closing = False
+        self._unsent = b""
+        self._blocked = False
+        self._write_wanted = trio.Event()
+
+    # ------------------------------------------------------------ called by the owner
+
+    def send(self, lane: Lane, payload: bytes) -> bool:
+        """Queue one message; False when the peer is so slow that the queue is full."""
+        if self._closing or self.reason:
+            return True  # on its way out: the engine has been told, or closed it itself
+        if not self._session.send(lane, payload):
+            return False
+        self._owner.link_dirty(self)
+        return True
+
+    def close(self, reason: str) -> None:
+        """Say CLOSE after what is queued, then end, within `CLOSE_SECONDS`."""
+        if self._closing or self.reason:
+            return
+        self._closing = True
+        self._scope.deadline = trio.current_time() + CLOSE_SECONDS
+        self._session.close()
+        self._closing_reason = reason
+        self._owner.link_dirty(self)
+
+    def fail(self, reason: str) -> None:
+        """End at once; the owner hears of it when the task has ended."""
+        self._end(reason, clean=False)
+        self._scope.cancel()
+
+    def pump(self) -> None:
+        """Write what the socket takes without waiting."""
+        if self.reason:
+            return
+        if self._fd < 0 or self._blocked:
+            self._write_wanted.set()
+            return
+        budget = _PUMP_BYTES
+        while budget > 0:
+            data = self._session.data_to_send(SEND_BYTES)
+            if not data:
+                if self._closing:
+                    self._write_wanted.set()
+                return
+            budget -= len(data)
+            try:
+                written = os.write(self._fd, data)
+            except BlockingIOError:
+                written = 0
+            except OSError:
+                self.fail("broken")
+                return
+            if written < len(data):
+                self._unsent = data[written:]
+                self._blocked = True
+                self._write_wanted.set()
+                return
+        self._owner.link_dirty(self)
+
+    # ------------------------------------------------------------ the task
+
+    async def run(self, first: bytes = b"") -> None:
+        """Carry the link until it ends. Raises nothing that the peer can cause.
+
+        Args:
+          first: Bytes that were already read from the stream.
+        """
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    self._owner.link_dirty(self)  # a dialing session speaks first
+                    await self._read(first)
+                    nursery.cancel_scope.cancel()
+            if self._scope.cancelled_caught and not self.reason:
+                self.timed_out = not self.up
+                self._end("handshake-timeout" if self.timed_out else "closed", clean=False)
+        finally:
+            self._fd = -1
+            self._end("shutdown", clean=False)
+            self._owner.link_down(self, self.reason, self.clean)
+            await trio.aclose_forcefully(self._stream)
+
+    async def _read(self, first: bytes) -> None:
+        try:
+            if first:
+                self._take(first)
+            while not self.reason:
+                room = self._owner.room()
+                if room is not None:
+                    await room.wait()
+                data = await self._stream.receive_some(RECEIVE_BYTES)
+                if self._closing:
+                    if not data:
+                        self._end(self._closing_reason, clean=True)
+                    continue
+                if not data:
+                    self._session.end_of_stream()
+                    self._end("closed", clean=True)
+                    continue
+                self._take(data)
+        except RemoteProtocolError as error:
+            self._end(error.reason, clean=False)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._end("broken", clean=False)
+
+    def _take(self, data: bytes) -> None:
+        session, owner = self._session, self._owner
+        messages = 0
+        before = session.received_frames
+        for event in session.receive(data, owner.wall()):
+            if isinstance(event, Message):
+                messages += 1
+                owner.link_message(self, event.payload)
+            elif isinstance(event, Established):
+                self._scope.deadline = float("inf")
+                self.up = True
+                if self.on_established is not None:
+                    self.on_established()
+                owner.link_up(self, event.peer)
+            elif isinstance(event, Finished):
+                self._end("closed", clean=True)
+            if self.reason or self._closing:
+                break
+        else:
+            if self.up and not messages and session.received_frames != before:
+                owner.link_heard(self)
+        if not self.up:
+            owner.link_dirty(self)  # the handshake's answer
+
+    async def _write(self) -> None:
+        """Take over from `pump` whenever the stream has to be waited for."""
+        try:
+            with trio.CancelScope() as patience:
+                while True:
+                    await self._write_wanted.wait()
+                    self._write_wanted = trio.Event()
+                    await self._write_all(patience)
+                    if self._closing and not self._unsent:
+                        await self._finish_writing()
+                        return
+            if patience.cancelled_caught:
+                self.fail("write-timeout")
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.fail("broken")
+
+    async def _write_all(self, patience: trio.CancelScope) -> None:
+        data = self._unsent or self._session.data_to_send(SEND_BYTES)
+        while data:
+            # One scope for the link's life: moving its deadline is cheaper than a scope per write.
+            patience.deadline = trio.current_time() + WRITE_SECONDS
+            await self._stream.send_all(data)
+            self._unsent = b""
+            data = self._session.data_to_send(SEND_BYTES)
+        patience.deadline = float("inf")
+        self._blocked = False
+
+    async def _finish_writing(self) -> None:
+        """Half-close, then let `_read` wait for the peer's end.
+
+        Closing a socket with unread input sends a reset, and a reset may overtake our CLOSE.
+        """
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
+            await self._stream.send_eof()
+        else:
+            self._end(self._closing_reason, clean=True)
+            self._scope.cancel()
+
+    def _end(self, reason: str, *, clean: bool) -> None:
+        if not self.reason:
+            self.reason = reason
+            self.clean = clean
+
+
+def _descriptor(stream: trio.abc.Stream) -> int:
+    """The file descriptor to write to directly, or -1 for a stream that is not a socket."""
+    return stream.socket.fileno() if isinstance(stream, trio.SocketStream) else -1

@@ -1,0 +1,229 @@
+"""Broadcast along a tree that repairs itself: Plumtree over the neighbours.
+
+Records go at once to *eager* neighbours and are only announced to *lazy* ones (Leitão et al.,
+"Epidemic Broadcast Trees", SRDS 2007). A duplicate prunes the link it came on; an announcement that
+is not fulfilled in time grafts it back. Where the paper names messages by id, records are named by
+(log, sequence number), so one announcement covers everything before it and a lost one is
+repaired by the next. An author sends its own records to all neighbours at once, and a duplicate
+of such a first copy never prunes. Member records and accusations are small and rare: they are
+flooded, and the table's own version check ends the flood.
+"""
+
+from collections.abc import Callable, Iterable
+
+from gossipnet.ids import LogId, NodeId
+from gossipnet.protocol.context import Context
+from gossipnet.protocol.effects import Lane
+from gossipnet.protocol.links import PeerLink
+from gossipnet.protocol.membership import Member
+from gossipnet.protocol.wire import (
+    Accusation,
+    Graft,
+    IHave,
+    MemberEntry,
+    Prune,
+    Push,
+    PushAccusations,
+    PushMembers,
+    encode,
+)
+from gossipnet.state.replica import AppliedRecord, Replica, Status
+
+ANNOUNCE = 0.05
+"""Seconds for which announcements are collected: the tree has usually delivered by then."""
+
+GRAFT_AFTER = 0.1
+"""Seconds (plus two round trips) that an announced record may take to come by the tree."""
+
+PRUNE_EVERY = 0.5
+"""Seconds between two PRUNEs on one link, so that a burst does not tear the tree apart."""
+
+MEMBERS_AFTER = 0.02
+"""Seconds for which member records are collected before they are flooded."""
+
+PUSH_BYTES = 256 * 1024
+"""A larger batch is split, so that receivers can begin."""
+
+
+class Broadcast:
+    """Eager and lazy push of what this node wrote or applied."""
+
+    def __init__(
+        self, context: Context, replica: Replica, links: dict[int, PeerLink]
+    ) -> None:
+        self._context = context
+        self._replica = replica
+        self._links = links
+        self._announce: dict[LogId, int] = {}
+        self._told: dict[LogId, set[int]] = {}
+        self._members: dict[NodeId, tuple[MemberEntry, int | None]] = {}
+        # Set by the engine.
+        self.admit_members: Callable[[PeerLink, list[MemberEntry], bool], None] = (
+            lambda _link, _entries, _push: None
+        )
+        self.taken: Callable[[Iterable[AppliedRecord]], None] = lambda _records: None
+        self.missing: Callable[[PeerLink, Iterable[tuple[LogId, int, int]], float], None] = (
+            lambda _link, _ranges, _delay: None
+        )
+
+    def _neighbours(self) -> list[PeerLink]:
+        return [link for link in self._links.values() if link.neighbour]
+
+    # -- records -------------------------------------------------------------------------------
+
+    def own(self, records: list[bytes]) -> None:
+        """Send this node's own committed records to every neighbour."""
+        neighbours = self._neighbours()
+        for piece in _pieces(records):
+            payload = encode(Push(1, True, piece))
+            for link in neighbours:
+                self._context.send_bytes(link.number, Lane.GOSSIP, payload)
+        self._context.counters["records_pushed"] += len(records) * len(neighbours)
+
+    def on_push(self, link: PeerLink, message: Push) -> None:
+        """Validate, apply, forward; prune the link if it brought nothing new."""
+        applied: list[AppliedRecord] = []
+        news = False
+        counters = self._context.counters
+        for data in message.records:
+            counters["records_received"] += 1
+            outcome = self._replica.ingest(data, self._context.wall)
+            if outcome.status is Status.DUPLICATE:
+                counters["records_duplicate"] += 1
+            else:
+                news = True
+            applied.extend(outcome.applied)
+            if outcome.missing:
+                self.missing(link, outcome.missing, GRAFT_AFTER + 2 * (link.rtt or 0.0))
+        if message.hop > counters["hops_max"]:
+            counters["hops_max"] = message.hop
+        if news:
+            link.eager = True
+        elif not message.first:
+            self._prune(link)
+        if applied:
+            self.taken(applied)
+            self.forward(applied, link, min(message.hop + 1, 255))
+
+    def forward(self, applied: list[AppliedRecord], source: PeerLink | None, hop: int) -> None:
+        """Push to eager neighbours, announce to the others."""
+        payloads: list[bytes] | None = None
+        skip = -1 if source is None else source.number
+        lazy = False
+        for link in self._links.values():
+            if not link.neighbour or link.number == skip:
+                continue
+            if not link.eager:
+                lazy = True
+                continue
+            if payloads is None:
+                payloads = [
+                    encode(Push(hop, False, piece))
+                    for piece in _pieces([record.data for record in applied])
+                ]
+            for payload in payloads:
+                self._context.send_bytes(link.number, Lane.GOSSIP, payload)
+            self._context.counters["records_pushed"] += len(applied)
+        if lazy:
+            self.announce(applied, skip)
+
+    def announce(self, applied: Iterable[AppliedRecord], source: int) -> None:
+        """Tell lazy neighbours soon; ``source`` knows already."""
+        for record in applied:
+            head = self._announce.get(record.log, 0)
+            if record.seq > head:
+                self._announce[record.log] = record.seq
+                self._told[record.log] = {source}
+        if "announce" not in self._context.timers:
+            self._context.timers.set("announce", self._context.now + ANNOUNCE, self._say)
+
+    def _say(self) -> None:
+        heads, self._announce = self._announce, {}
+        told, self._told = self._told, {}
+        for link in self._links.values():
+            if not link.neighbour or link.eager:
+                continue
+            news = [(log, head) for log, head in heads.items() if link.number not in told[log]]
+            if news:
+                self._context.send(link.number, Lane.GOSSIP, IHave(news[:16_384]))
+
+    def on_ihave(self, link: PeerLink, message: IHave) -> None:
+        """Wait a little for the tree to bring what was announced; then ask."""
+        ranges = [
+            (LogId(log), self._replica.head(LogId(log)) + 1, head)
+            for log, head in message.heads
+            if head > self._replica.head(LogId(log))
+        ]
+        if ranges:
+            self.missing(link, ranges, GRAFT_AFTER + 2 * (link.rtt or 0.0))
+
+    def graft(self, link: PeerLink) -> None:
+        """The tree failed us: make this link part of it."""
+        if not link.eager or link.pruned_at >= 0:
+            link.eager, link.pruned_at = True, -1.0
+        self._context.counters["grafts"] += 1
+        self._context.send(link.number, Lane.GOSSIP, Graft())
+
+    def on_graft(self, link: PeerLink) -> None:
+        """The peer wants pushes."""
+        link.eager = True
+
+    def _prune(self, link: PeerLink) -> None:
+        if self._context.now - link.pruned_at < PRUNE_EVERY and link.pruned_at >= 0:
+            return
+        link.pruned_at = self._context.now
+        link.eager = False
+        self._context.counters["prunes"] += 1
+        self._context.send(link.number, Lane.GOSSIP, Prune())
+
+    def on_prune(self, link: PeerLink) -> None:
+        """The peer hears of us by a faster path."""
+        link.eager = False
+
+    # -- members and accusations -----------------------------------------------------------------
+
+    def members(self, fresh: Iterable[Member], source: int | None) -> None:
+        """Flood newer records of these members; ``source`` has them already."""
+        for member in fresh:
+            self._members[member.id] = (member.entry, source)
+        if self._members and "members" not in self._context.timers:
+            self._context.timers.set(
+                "members", self._context.now + MEMBERS_AFTER, self.say_members
+            )
+
+    def say_members(self) -> None:
+        """Send what was collected now."""
+        pending, self._members = self._members, {}
+        self._context.timers.cancel("members")
+        for link in self._neighbours():
+            entries = [entry for entry, source in pending.values() if source != link.number]
+            for start in range(0, len(entries), 512):
+                self._context.send(
+                    link.number, Lane.CONTROL, PushMembers(entries[start : start + 512])
+                )
+
+    def on_push_members(self, link: PeerLink, message: PushMembers) -> None:
+        """Admit, and pass on what was news."""
+        self.admit_members(link, message.entries, True)
+
+    def accusations(self, accusations: list[Accusation], source: int | None) -> None:
+        """Flood accusations at once: a verdict waits for them."""
+        payload = encode(PushAccusations(accusations[:1024]))
+        for link in self._neighbours():
+            if link.number != source:
+                self._context.send_bytes(link.number, Lane.CONTROL, payload)
+
+
+def _pieces(records: list[bytes]) -> list[list[bytes]]:
+    """Split a batch so that no message is much above `PUSH_BYTES`."""
+    pieces: list[list[bytes]] = [[]]
+    size = 0
+    for data in records:
+        if pieces[-1] and size + len(data) > PUSH_BYTES:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(data)
+        size += len(data)
+    return pieces
+
+

@@ -1,0 +1,123 @@
+"""What the engine knows of each open link, shared by detection, overlay, broadcast and sync.
+
+Only data and the arithmetic on it; no decisions, no messages.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from gossipnet.identity.peer import Peer
+from gossipnet.ids import NodeId
+
+HEARTBEAT = 1.0
+"""Seconds between two pings on a link. Frozen peers must be noticed within 3 s."""
+
+SILENCE_MIN = 1.8
+SILENCE_MAX = 10.0
+"""Bounds, in seconds, of the silence that is believed: nearly two heartbeats, and ten."""
+
+
+@dataclass(slots=True)
+class PeerLink:
+    """One authenticated link.
+
+    Attributes:
+      number: The driver's number.
+      peer: Who is there.
+      dialed: Whether this side dialled.
+      address: Where to.
+      up_at: ``now`` when it came up.
+      heard_at: ``now`` when authenticated bytes last arrived.
+      greeted: Its Hello has arrived.
+      instance: The peer's process, from its Hello.
+      incarnation: The peer's incarnation when it said Hello.
+      neighbour: Both sides agreed to be neighbours; only such links carry gossip.
+      intent: What this side's Hello asked for.
+      eager: Records are pushed here as they come; otherwise only announced.
+      rtt: Smoothed round trip in seconds (RFC 6298 weights), None before the first.
+      gap_mean, gap_deviation: Of the times between arrivals, in seconds.
+      total: Records the peer had applied when it last said.
+      vector: First 8 bytes of the digest it last said.
+      differs_since: ``now`` since when its digest differs from ours; None while equal.
+      clock_offset: Peer's wall clock minus ours, seconds.
+      first_push: Hashes that came as first-hop copies are not counted; see `broadcast`.
+    """
+
+    number: int
+    peer: Peer
+    dialed: bool
+    address: str
+    up_at: float
+    heard_at: float
+    greeted: bool = False
+    instance: bytes = b""
+    incarnation: int = 0
+    neighbour: bool = False
+    intent: int = 0
+    eager: bool = True
+    rtt: float | None = None
+    rtt_deviation: float = 0.0
+    gap_mean: float = HEARTBEAT
+    gap_deviation: float = 0.1
+    gap_from: float = 0.0
+    total: int = 0
+    vector: bytes = b""
+    differs_since: float | None = None
+    clock_offset: float = 0.0
+    ping_number: int = 0
+    ping_sent_at: float | None = None
+    pruned_at: float = -1.0
+    observed: str = ""
+    serving: dict[int, "Serving"] = field(default_factory=dict)
+
+    @property
+    def node(self) -> NodeId:
+        """Who is at the other end."""
+        return self.peer.node_id
+
+    def measured(self, sample: float) -> None:
+        """Fold one round trip (seconds) into the estimate: RFC 6298, section 2."""
+        if self.rtt is None:
+            self.rtt, self.rtt_deviation = sample, sample / 2
+            return
+        self.rtt_deviation += (abs(sample - self.rtt) - self.rtt_deviation) / 4
+        self.rtt += (sample - self.rtt) / 8
+
+    def beat(self, now: float) -> None:
+        """Fold the time since the last heartbeat into the estimate of gaps."""
+        if self.gap_from:
+            gap = min(now - self.gap_from, SILENCE_MAX)
+            self.gap_deviation += (abs(gap - self.gap_mean) - self.gap_deviation) / 8
+            self.gap_mean += (gap - self.gap_mean) / 8
+        self.gap_from = now
+
+    def patience(self, health: int) -> float:
+        """Seconds of silence that are believed, widened by an unhealthy observer (Lifeguard).
+
+        Mean gap plus six deviations is the accrual detector's threshold of about 8 (Hayashibara
+        et al. 2004, with Chebyshev's bound instead of a normal tail) and needs no history.
+        """
+        wait = self.gap_mean + 6 * self.gap_deviation + 0.5
+        return min(max(wait, SILENCE_MIN), SILENCE_MAX) * health
+
+
+@dataclass(slots=True)
+class Serving:
+    """A stream of records that this side sends on a link.
+
+    Attributes:
+      session: The peer's number for it.
+      wanted: What is still to be sent, as asked.
+      position: Where the store goes on reading.
+      credit: Pieces that may be sent before the peer asks for more.
+      reading: A read is under way.
+      ended: Everything was read.
+    """
+
+    session: int
+    wanted: tuple[tuple[bytes, int, int], ...]
+    position: int = 0
+    credit: int = 2
+    reading: bool = False
+    ended: bool = False
+    queue: deque[bytes] = field(default_factory=deque)

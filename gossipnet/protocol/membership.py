@@ -1,0 +1,295 @@
+"""The member table: signed records of everybody, and what this node makes of them.
+
+Only the subject signs its record, so only the subject can raise its incarnation, move its address
+or leave (the trust model's rows 25-27). The table is bounded by issued certificates. Whether a
+member is *dead* is a judgement about one incarnation (`detection`), never part of a record.
+This module does not dial, accuse, or know links.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gossipnet import ids
+from gossipnet.errors import BadSignature, CertificateError, RemoteProtocolError
+from gossipnet.identity.home import NodeIdentity
+from gossipnet.identity.signing import Domain, sign, verify
+from gossipnet.identity.trust import Trust
+from gossipnet.ids import NodeId
+from gossipnet.protocol.context import Context
+from gossipnet.protocol.wire import (
+    MemberBody,
+    MemberEntry,
+    decode_member_untrusted,
+    encode,
+)
+
+MEMBERS_MAX = 16_384
+"""More certificates than this are never issued for one mesh, so a longer table is an attack."""
+
+ALIVE, AWAY, LEFT = 0, 1, 2
+
+AWAY_LIMIT = 600.0
+"""Seconds for which a member that said "back soon" is believed."""
+
+_META = "member/"
+
+
+@dataclass(slots=True)
+class Member:
+    """One row of the table.
+
+    Attributes:
+      id: Node id.
+      public_key: Its Ed25519 key, from its certificate.
+      chain: Its certificate chain.
+      name: From its certificate.
+      roles: From its certificate.
+      not_after: End of its certificate, unix seconds.
+      body: Its newest record.
+      entry: The same as received: signed bytes and chain.
+      previous: Its neighbours in the record before this one.
+      dead: Judged dead in its current incarnation.
+      suspected: There are valid accusations, but no verdict.
+      since: ``now`` when its state last changed.
+      rtt: Smoothed round trip in seconds, None when never measured.
+      total: Records it had applied when last heard, None when never heard.
+    """
+
+    id: NodeId
+    public_key: bytes
+    chain: tuple[bytes, ...]
+    name: str
+    roles: frozenset[str]
+    not_after: float
+    body: MemberBody
+    entry: MemberEntry
+    previous: frozenset[bytes] = frozenset()
+    dead: bool = False
+    suspected: bool = False
+    since: float = 0.0
+    rtt: float | None = None
+    total: int | None = None
+    neighbours: frozenset[bytes] = field(default=frozenset())
+
+    @property
+    def state(self) -> str:
+        """``alive``, ``suspect``, ``dead``, ``away`` or ``left``."""
+        if self.body.status == LEFT:
+            return "left"
+        if self.dead:
+            return "dead"
+        if self.body.status == AWAY:
+            return "away"
+        return "suspect" if self.suspected else "alive"
+
+    @property
+    def reachable(self) -> bool:
+        """Worth a link: neither gone for good nor judged dead nor away."""
+        return self.body.status == ALIVE and not self.dead
+
+    def names(self, prefix: bytes) -> bool:
+        """Whether the member lists this neighbour (16-byte prefix), now or in its last record."""
+        return prefix in self.neighbours or prefix in self.previous
+
+
+class Membership:
+    """The table, this node's own record, and the digest over both."""
+
+    def __init__(
+        self, context: Context, identity: NodeIdentity, trust: Trust, zone: str, software: str
+    ) -> None:
+        self._context = context
+        self._identity = identity
+        self._trust = trust
+        self._zone = zone
+        self._software = software
+        self.me = identity.node_id
+        self.prefix = identity.node_id[:16]
+        self.members: dict[NodeId, Member] = {}
+        self._by_prefix: dict[bytes, NodeId] = {}
+        self._digest_sum = 0
+        self._chains: dict[tuple[bytes, ...], tuple[bytes, str, frozenset[str], float]] = {}
+        self.incarnation = 0
+        self._serial = 0
+        self.addresses: tuple[str, ...] = ()
+        self.status = ALIVE
+        self.listed: frozenset[bytes] = frozenset()
+        """Neighbours in this node's own current record."""
+
+    # -- reading -------------------------------------------------------------------------------
+
+    @property
+    def own(self) -> Member:
+        """This node's own row."""
+        return self.members[self.me]
+
+    def find(self, prefix: bytes) -> Member | None:
+        """The member whose id begins with these 16 bytes."""
+        found = self._by_prefix.get(prefix)
+        return None if found is None else self.members[found]
+
+    def others(self) -> list[Member]:
+        """Everybody else, in the order in which they became known."""
+        return [member for member in self.members.values() if member.id != self.me]
+
+    def alive_count(self) -> int:
+        """Members that are neither dead, away nor left, this one included."""
+        return sum(1 for member in self.members.values() if member.reachable)
+
+    def digest(self) -> bytes:
+        """32 bytes over every record held: equal digests mean equal tables."""
+        total = self._digest_sum.to_bytes(32, "big") + len(self.members).to_bytes(4, "big")
+        return hashlib.blake2b(total, digest_size=32).digest()
+
+    def heads(self) -> list[tuple[bytes, int, int]]:
+        """(id prefix, incarnation, serial) of every record."""
+        return [
+            (member.id[:16], member.body.incarnation, member.body.serial)
+            for member in self.members.values()
+        ]
+
+    def newer_than(
+        self, heads: Iterable[tuple[bytes, int, int]]
+    ) -> tuple[list[MemberEntry], list[bytes]]:
+        """Compare with a peer's heads: entries it lacks, and prefixes of which it knows more."""
+        theirs = {prefix: (incarnation, serial) for prefix, incarnation, serial in heads}
+        entries: list[MemberEntry] = []
+        for member in self.members.values():
+            known = theirs.get(member.id[:16])
+            if known is None or known < (member.body.incarnation, member.body.serial):
+                entries.append(member.entry)
+        wanted = [
+            prefix
+            for prefix, version in theirs.items()
+            if (mine := self.find(prefix)) is None
+            or (mine.body.incarnation, mine.body.serial) < version
+        ]
+        return entries, wanted
+
+    # -- own record ----------------------------------------------------------------------------
+
+    def sign_own(self, neighbours: Iterable[NodeId] | None = None) -> Member:
+        """Write this node's record anew with the current addresses, status and neighbours."""
+        if neighbours is not None:
+            self.listed = frozenset(peer[:16] for peer in neighbours)
+        self._serial += 1
+        body = MemberBody(
+            version=1,
+            node=self.me,
+            incarnation=self.incarnation,
+            serial=self._serial,
+            status=self.status,
+            addresses=list(self.addresses[:8]),
+            neighbours=sorted(self.listed)[:64],
+            dialable=True,
+            zone=self._zone,
+            software=self._software,
+        )
+        signed = encode(body)
+        signature = sign(self._identity.key, Domain.MEMBER, self._trust.mesh_id, signed)
+        entry = MemberEntry(signed, signature, list(self._identity.chain))
+        self._store(body, entry)
+        self._context.meta["incarnation"] = self.incarnation.to_bytes(8, "big")
+        return self.own
+
+    def raise_incarnation(self, above: int) -> None:
+        """Take an incarnation higher than ``above`` and than the present one."""
+        self.incarnation = max(self.incarnation, min(above, 1 << 60)) + 1
+        self._serial = 0
+
+    # -- others' records -----------------------------------------------------------------------
+
+    def admit(self, entry: MemberEntry) -> Member | None:
+        """Take in a record from the wire; returns the row if it was news.
+
+        Raises:
+          RemoteProtocolError: Malformed, badly signed, or from someone this mesh never admitted.
+        """
+        body = decode_member_untrusted(entry.body)
+        node = NodeId(body.node)
+        known = self.members.get(node)
+        version = (body.incarnation, body.serial)
+        if known is not None:
+            if version <= (known.body.incarnation, known.body.serial):
+                return None
+            public_key, chain = known.public_key, list(known.chain)
+        if entry.chain and (known is None or tuple(entry.chain) != known.chain):
+            public_key, chain = self._check_chain(node, entry.chain)
+        elif known is None:
+            raise RemoteProtocolError("member-without-certificate")
+        if known is None and len(self.members) >= MEMBERS_MAX:
+            self._context.counters["members_refused"] += 1
+            return None
+        verify(public_key, Domain.MEMBER, self._trust.mesh_id, entry.body, entry.signature)
+        return self._store(body, MemberEntry(entry.body, entry.signature, chain))
+
+    def knows(self, entry: MemberEntry) -> bool:
+        """Whether `admit` could verify this entry: it brings its chain, or we have it."""
+        if entry.chain:
+            return True
+        return NodeId(decode_member_untrusted(entry.body).node) in self.members
+
+    def _check_chain(self, node: NodeId, chain: list[bytes]) -> tuple[bytes, list[bytes]]:
+        """Verify a chain once; no time check, for a record outlives its certificate's renewal."""
+        key = tuple(chain)
+        if key not in self._chains:
+            leaf = self._trust.verify_chain(chain, None)
+            if len(self._chains) >= MEMBERS_MAX:
+                self._chains.clear()
+            self._chains[key] = (leaf.subject, leaf.name, leaf.roles, leaf.not_after)
+        public_key = self._chains[key][0]
+        if ids.node_id(public_key) != node:
+            raise CertificateError("wrong-subject", "the certificate is another node's")
+        return public_key, chain
+
+    def _store(self, body: MemberBody, entry: MemberEntry) -> Member:
+        node = NodeId(body.node)
+        chain = tuple(entry.chain)
+        if chain not in self._chains:
+            leaf = self._trust.verify_chain(chain, None)
+            self._chains[chain] = (leaf.subject, leaf.name, leaf.roles, leaf.not_after)
+        public_key, name, roles, not_after = self._chains[chain]
+        known = self.members.get(node)
+        if known is None:
+            known = Member(
+                node, public_key, chain, name, roles, not_after, body, entry, since=self._context.now
+            )
+            self.members[node] = known
+            self._by_prefix[node[:16]] = node
+        else:
+            self._digest_sum -= _entry_number(known.entry)
+            if body.incarnation > known.body.incarnation:
+                known.dead = known.suspected = False
+                known.since = self._context.now
+            known.previous = known.neighbours
+            known.body, known.entry, known.chain = body, entry, chain
+            known.name, known.roles, known.not_after = name, roles, not_after
+        known.neighbours = frozenset(body.neighbours)
+        self._digest_sum = (self._digest_sum + _entry_number(entry)) % (1 << 256)
+        self._context.meta[_META + node.hex()] = msgspec.msgpack.encode(entry)
+        return known
+
+    # -- disk ----------------------------------------------------------------------------------
+
+    def restore(self, meta: Mapping[str, bytes]) -> None:
+        """Load the table that an earlier process stored: the address book of this one."""
+        decoder = msgspec.msgpack.Decoder(MemberEntry)
+        self.incarnation = int.from_bytes(meta.get("incarnation", b""), "big")
+        for name in sorted(meta):
+            if not name.startswith(_META):
+                continue
+            try:
+                entry = decoder.decode(meta[name])
+                if decode_member_untrusted(entry.body).node != self.me:
+                    self.admit(entry)
+            except (msgspec.MsgspecError, RemoteProtocolError, BadSignature):
+                self._context.counters["members_unreadable"] += 1
+                self._context.meta[name] = None
+        self._context.meta.clear()
+
+
+def _entry_number(entry: MemberEntry) -> int:
+    return int.from_bytes(hashlib.blake2b(entry.body, digest_size=32).digest(), "big")

@@ -1,0 +1,324 @@
+"""Anti-entropy: whatever the broadcast missed, found by version vectors and streamed.
+
+In sync, two peers exchange 32-byte digests and nothing else. Otherwise they exchange version vectors
+(one head per log; each log is contiguous), and whoever lacks something pulls it: in the order
+in which the sender applied it, which is a causal order, in pieces under credit, from one peer at a
+time. Small gaps that an announcement or a held-back record reveals are pulled from whoever
+revealed them after giving the tree time to fill them.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from gossipnet.ids import LogId
+from gossipnet.protocol.context import Context
+from gossipnet.protocol.effects import Lane, LogRead, ReadLog
+from gossipnet.protocol.links import PeerLink, Serving
+from gossipnet.protocol.wire import (
+    RECORDS_PER_MESSAGE,
+    Digest,
+    More,
+    Range,
+    Records,
+    Vector,
+    Want,
+)
+from gossipnet.state.replica import AppliedRecord, Replica
+
+PERIOD = 5.0
+"""Seconds (± 50 %) between two digests to a random neighbour."""
+
+STALLED = 3.0
+"""Seconds without a piece after which a pull is given up and tried elsewhere."""
+
+PIECE_BYTES = 64 * 1024
+"""Size of one piece of a stream: small enough that a piece never delays a heartbeat."""
+
+STREAMS_PER_LINK = 2
+"""Streams served to one peer at a time; one more is told to come again."""
+
+FROM_MEMORY = 64
+"""A gap of at most this many records is answered from memory if they are all there."""
+
+GAPS_MAX = 4096
+"""Gaps remembered while the tree has time to fill them."""
+
+
+@dataclass(slots=True)
+class Pull:
+    """A stream that this node receives."""
+
+    session: int
+    link: int
+    wanted: list[Range]
+    progress_at: float
+    records: int = 0
+
+
+class Sync:
+    """Compares with neighbours, pulls what is missing, serves what others lack."""
+
+    def __init__(
+        self,
+        context: Context,
+        replica: Replica,
+        links: dict[int, PeerLink],
+        members_digest: Callable[[], bytes],
+    ) -> None:
+        self._context = context
+        self._replica = replica
+        self._links = links
+        self._members_digest = members_digest
+        self._session = 0
+        self._read = 0
+        self._reads: dict[int, tuple[int, Serving]] = {}
+        self.pulls: dict[int, Pull] = {}
+        self._waiting: dict[int, bool] = {}
+        self._gaps: dict[tuple[LogId, int], tuple[int, int]] = {}
+        # Set by the engine.
+        self.taken: Callable[[Iterable[AppliedRecord]], None] = lambda _records: None
+        self.announce: Callable[[Iterable[AppliedRecord], int], None] = lambda _r, _link: None
+        self.graft: Callable[[PeerLink], None] = lambda _link: None
+        self.compare_members: Callable[[PeerLink], None] = lambda _link: None
+        self.own_log_ahead: Callable[[int], None] = lambda _head: None
+
+    def start(self) -> None:
+        """Begin the periodic comparison."""
+        self._context.timers.set("sync", self._context.after(PERIOD, 0.5), self._compare)
+
+    # -- comparing -----------------------------------------------------------------------------
+
+    def _compare(self) -> None:
+        self.start()
+        neighbours = [link for link in self._links.values() if link.neighbour]
+        if neighbours:
+            self.greet(self._context.rng.choice(neighbours))
+
+    def greet(self, link: PeerLink) -> None:
+        """Show our digests to a peer."""
+        self._context.send(
+            link.number,
+            Lane.BULK,
+            Digest(self._replica.digest(), self._members_digest(), self._replica.total),
+        )
+
+    def on_digest(self, link: PeerLink, vector: bytes, members: bytes) -> None:
+        """Equal: done. Otherwise show our vector and ask for theirs."""
+        if vector != self._replica.digest():
+            self.show_vector(link, reply=True)
+        if members != self._members_digest():
+            self.compare_members(link)
+
+    def show_vector(self, link: PeerLink, *, reply: bool) -> None:
+        """Send our version vector."""
+        heads = [(log, head) for log, head in self._replica.vector().items()]
+        self._context.send(link.number, Lane.BULK, Vector(heads[:16_384], reply))
+
+    def on_vector(self, link: PeerLink, message: Vector) -> None:
+        """Pull what the peer has and we lack."""
+        theirs = {LogId(log): head for log, head in message.heads}
+        own = theirs.get(self._replica.own_log, 0)
+        if own > self._replica.head(self._replica.own_log):
+            self.own_log_ahead(own)
+        if message.reply:
+            self.show_vector(link, reply=False)
+        if self._replica.wanted_from(theirs):
+            self._pull(link, list(self._replica.wanted_from(theirs)))
+
+    # -- pulling -------------------------------------------------------------------------------
+
+    def _pull(self, link: PeerLink, wanted: list[tuple[LogId, int, int]]) -> None:
+        """Start a stream, unless one is under way: then compare again when it ends."""
+        if self.pulls:
+            self._waiting[link.number] = True
+            return
+        self._session += 1
+        ranges: list[Range] = [(log, first, last) for log, first, last in wanted]
+        ranges = ranges[:RECORDS_PER_MESSAGE]
+        self.pulls[self._session] = Pull(self._session, link.number, ranges, self._context.now)
+        self._context.counters["pulls"] += 1
+        self._context.send(link.number, Lane.BULK, Want(self._session, ranges))
+        self._watch(self._session)
+
+    def _watch(self, session: int) -> None:
+        def check() -> None:
+            pull = self.pulls.get(session)
+            if pull is None:
+                return
+            if self._context.now - pull.progress_at >= STALLED:
+                self._context.counters["pulls_stalled"] += 1
+                self._end(pull)
+            else:
+                self._watch(session)
+
+        self._context.timers.set(("pull", session), self._context.now + STALLED, check)
+
+    def on_records(self, link: PeerLink, message: Records) -> None:
+        """Take in one piece and ask for the next."""
+        pull = self.pulls.get(message.session)
+        if pull is not None and pull.link != link.number:
+            pull = None
+        applied: list[AppliedRecord] = []
+        for data in message.records:
+            self._context.counters["records_received"] += 1
+            outcome = self._replica.ingest(data, self._context.wall)
+            applied.extend(outcome.applied)
+        if applied:
+            self.taken(applied)
+            self.announce(applied, link.number)
+        if pull is not None:
+            pull.progress_at = self._context.now
+            pull.records += len(message.records)
+        if not message.done and not message.refused:
+            self._context.send(link.number, Lane.BULK, More(message.session))
+        elif pull is not None:
+            self._end(pull)
+
+    def _end(self, pull: Pull) -> None:
+        self.pulls.pop(pull.session, None)
+        self._context.timers.cancel(("pull", pull.session))
+        while self._waiting:
+            number = next(iter(self._waiting))
+            del self._waiting[number]
+            link = self._links.get(number)
+            if link is not None:
+                self.greet(link)
+                return
+        if pull.records == 0:
+            self._context.timers.set("sync", self._context.after(1.0, 0.5), self._compare)
+
+    def progress(self) -> dict[str, int]:
+        """Records received and asked for by the streams under way."""
+        wanted = sum(
+            last - first + 1 for pull in self.pulls.values() for _log, first, last in pull.wanted
+        )
+        return {"received": sum(p.records for p in self.pulls.values()), "wanted": wanted}
+
+    # -- gaps ----------------------------------------------------------------------------------
+
+    def missing(
+        self, link: PeerLink, ranges: Iterable[tuple[LogId, int, int]], delay: float
+    ) -> None:
+        """A gap was seen: if it is still there after ``delay``, pull it from this peer."""
+        for log, first, last in ranges:
+            if len(self._gaps) >= GAPS_MAX:
+                self._context.counters["gaps_dropped"] += 1
+                break
+            known = self._gaps.get((log, link.number))
+            if known is not None:
+                first, last = min(first, known[0]), max(last, known[1])
+            self._gaps[log, link.number] = (first, last)
+        if "gaps" not in self._context.timers:
+            self._context.timers.set("gaps", self._context.now + delay, self._fill)
+
+    def _fill(self) -> None:
+        gaps, self._gaps = self._gaps, {}
+        asked: set[LogId] = set()
+        wanted: dict[int, list[Range]] = {}
+        for (log, number), (_first, last) in gaps.items():
+            if log in asked or number not in self._links:
+                continue
+            ranges = self._replica.wanted_from({log: last})
+            if ranges:
+                asked.add(log)
+                wanted.setdefault(number, []).extend(ranges)
+        for number, lacking in wanted.items():
+            link = self._links[number]
+            self.graft(link)
+            total = sum(last - first + 1 for _log, first, last in lacking)
+            if total > FROM_MEMORY:
+                self._pull(link, [(LogId(log), first, last) for log, first, last in lacking])
+            else:
+                self._session += 1
+                self._context.send(
+                    number, Lane.GOSSIP, Want(self._session, lacking[:RECORDS_PER_MESSAGE])
+                )
+
+    # -- serving -------------------------------------------------------------------------------
+
+    def on_want(self, link: PeerLink, message: Want) -> None:
+        """Serve a small gap from memory, anything else as a stream from disk."""
+        ranges = [
+            (LogId(log), first, min(last, self._replica.head(LogId(log))))
+            for log, first, last in message.ranges
+            if first <= self._replica.head(LogId(log))
+        ]
+        total = sum(last - first + 1 for _log, first, last in ranges)
+        if total <= FROM_MEMORY:
+            found = [
+                self._replica.record(log, seq)
+                for log, first, last in ranges
+                for seq in range(first, last + 1)
+            ]
+            records = [data for data in found if data is not None]
+            if len(records) == len(found) and sum(map(len, records)) <= 4 * PIECE_BYTES:
+                self._context.send(
+                    link.number, Lane.GOSSIP, Records(message.session, records, True, False)
+                )
+                return
+        if len(link.serving) >= STREAMS_PER_LINK or message.session in link.serving:
+            self._context.counters["streams_refused"] += 1
+            self._context.send(
+                link.number, Lane.BULK, Records(message.session, [], True, True)
+            )
+            return
+        serving = Serving(message.session, tuple(ranges))
+        link.serving[message.session] = serving
+        self._read_on(link, serving)
+
+    def on_more(self, link: PeerLink, message: More) -> None:
+        """The peer took a piece in."""
+        serving = link.serving.get(message.session)
+        if serving is not None:
+            serving.credit = min(serving.credit + 1, 4)
+            self._serve(link, serving)
+
+    def _read_on(self, link: PeerLink, serving: Serving) -> None:
+        self._read += 1
+        self._reads[self._read] = (link.number, serving)
+        serving.reading = True
+        wanted = tuple((LogId(log), first, last) for log, first, last in serving.wanted)
+        self._context.effects.append(
+            ReadLog(self._read, wanted, serving.position, 4 * PIECE_BYTES)
+        )
+
+    def on_read(self, read: LogRead) -> None:
+        """Records came from disk."""
+        number, serving = self._reads.pop(read.request, (0, None))
+        link = self._links.get(number)
+        if serving is None or link is None or serving.session not in link.serving:
+            return
+        serving.reading = False
+        serving.queue.extend(read.records)
+        if read.position is None:
+            serving.ended = True
+        else:
+            serving.position = read.position
+        self._serve(link, serving)
+
+    def _serve(self, link: PeerLink, serving: Serving) -> None:
+        while serving.credit > 0 and (serving.queue or serving.ended):
+            piece: list[bytes] = []
+            size = 0
+            while serving.queue and size < PIECE_BYTES and len(piece) < RECORDS_PER_MESSAGE:
+                piece.append(serving.queue.popleft())
+                size += len(piece[-1])
+            done = serving.ended and not serving.queue
+            serving.credit -= 1
+            self._context.counters["records_served"] += len(piece)
+            self._context.send(
+                link.number, Lane.BULK, Records(serving.session, piece, done, False)
+            )
+            if done:
+                del link.serving[serving.session]
+                return
+        if not serving.queue and not serving.ended and not serving.reading:
+            self._read_on(link, serving)
+
+    def forget(self, number: int) -> None:
+        """A link is gone: give up its pull, and compare with somebody else."""
+        self._waiting.pop(number, None)
+        for pull in [pull for pull in self.pulls.values() if pull.link == number]:
+            self._end(pull)
+        for request in [r for r, (link, _s) in self._reads.items() if link == number]:
+            del self._reads[request]

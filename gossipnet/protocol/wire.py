@@ -1,0 +1,345 @@
+"""The messages that peers exchange on a link, and the one gate through which they are decoded.
+
+Messages are msgpack arrays whose first element is the type. Every variable field has a cap that
+msgspec checks before it reserves memory. Nothing here decides anything.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from gossipnet.errors import RemoteProtocolError
+
+PROTOCOL_VERSION = 1
+
+Bytes8 = Annotated[bytes, Meta(min_length=8, max_length=8)]
+Bytes16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
+Text = Annotated[str, Meta(max_length=255)]
+Count = Annotated[int, Meta(ge=0, le=(1 << 62))]
+Addresses = Annotated[list[Text], Meta(max_length=8)]
+Chain = Annotated[list[Annotated[bytes, Meta(max_length=4096)]], Meta(max_length=3)]
+
+RECORDS_PER_MESSAGE = 4096
+"""Records or ranges in one message; the link's own cap on a message's size comes on top."""
+
+RecordBytes = Annotated[bytes, Meta(max_length=1_300_000)]
+RecordBatch = Annotated[list[RecordBytes], Meta(max_length=RECORDS_PER_MESSAGE)]
+Head = tuple[Bytes16, Count]
+Heads = Annotated[list[Head], Meta(max_length=16_384)]
+Range = tuple[Bytes16, Count, Count]
+Ranges = Annotated[list[Range], Meta(max_length=RECORDS_PER_MESSAGE)]
+
+
+class Message(Struct, array_like=True, frozen=True, gc=False):
+    """Base of every message."""
+
+
+# -- signed statements -------------------------------------------------------------------------
+
+
+class MemberBody(Struct, array_like=True, frozen=True):
+    """What a member says of itself; signed with `Domain.MEMBER`, bytes kept as received.
+
+    Attributes:
+      version: Of this layout.
+      node: Its id.
+      incarnation: Raised at every start and to refute an accusation; only the subject can.
+      serial: Counts changes within one incarnation.
+      status: 0 alive, 1 away (back soon), 2 left.
+      addresses: ``HOST:PORT`` to dial, best first.
+      neighbours: First 16 bytes of the ids of the peers it holds links with: its observers.
+      dialable: Whether others can connect to it.
+      zone: Name of its zone, or empty.
+      software: Version of the program.
+    """
+
+    version: Count
+    node: Bytes32
+    incarnation: Count
+    serial: Count
+    status: Annotated[int, Meta(ge=0, le=2)]
+    addresses: Addresses
+    neighbours: Annotated[list[Bytes16], Meta(max_length=64)]
+    dialable: bool
+    zone: Annotated[str, Meta(max_length=63)]
+    software: Annotated[str, Meta(max_length=31)]
+
+
+class MemberEntry(Struct, array_like=True, frozen=True):
+    """A member record on its way: signed body, signature, and the chain unless both know it."""
+
+    body: Annotated[bytes, Meta(max_length=4096)]
+    signature: Signature
+    chain: Chain
+
+
+class AccusationBody(Struct, array_like=True, frozen=True):
+    """An observer says that one incarnation of a member is gone; signed, `Domain.ACCUSATION`.
+
+    Attributes:
+      accuser: Node id of the observer.
+      subject: Node id of the accused.
+      incarnation: The incarnation that is accused; a higher one refutes.
+      evidence: 1 stream lost and redial refused, 2 silence, 3 unreachable.
+      wall_ms: The accuser's wall clock, for people.
+    """
+
+    accuser: Bytes32
+    subject: Bytes32
+    incarnation: Count
+    evidence: Annotated[int, Meta(ge=1, le=3)]
+    wall_ms: Count
+
+
+class Accusation(Struct, array_like=True, frozen=True):
+    """A signed `AccusationBody`."""
+
+    body: Annotated[bytes, Meta(max_length=256)]
+    signature: Signature
+
+
+# -- links and membership ----------------------------------------------------------------------
+
+
+class Hello(Message, tag=1):
+    """First message on a link, from both sides.
+
+    Attributes:
+      protocol: `PROTOCOL_VERSION`.
+      instance: Random per process: tells a restarted peer from a second dial.
+      intent: 0 be my neighbour if you have room, 1 I have none: please do, 2 short business.
+      wall_ms: Sender's wall clock.
+      observed: Address from which the sender sees the receiver, or empty.
+      vector: Digest of the version vector.
+      total: Records applied, of all logs.
+      members: Digest of the member table.
+      member: The sender's own signed record.
+    """
+
+    protocol: Count
+    instance: Bytes8
+    intent: Annotated[int, Meta(ge=0, le=2)]
+    wall_ms: Count
+    observed: Text
+    vector: Bytes32
+    total: Count
+    members: Bytes32
+    member: MemberEntry
+
+
+class Verdict(Message, tag=2):
+    """Answer to the dialer's Hello: neighbours from now on, or no room."""
+
+    accepted: bool
+
+
+class Ping(Message, tag=3):
+    """Heartbeat of the side that dialled; ``rtt_us`` is what it last measured (0 unknown)."""
+
+    number: Count
+    total: Count
+    vector: Bytes8
+    rtt_us: Count
+
+
+class Pong(Message, tag=4):
+    """Answer to a Ping."""
+
+    number: Count
+    total: Count
+    vector: Bytes8
+
+
+class MemberHeads(Message, tag=5):
+    """Version of every member record the sender holds; ``reply`` asks for the same in return."""
+
+    heads: Annotated[list[tuple[Bytes16, Count, Count]], Meta(max_length=16_384)]
+    reply: bool
+
+
+class Members(Message, tag=6):
+    """Member records: an answer to `MemberHeads`, never forwarded as it is."""
+
+    entries: Annotated[list[MemberEntry], Meta(max_length=1024)]
+
+
+class AskMembers(Message, tag=7):
+    """Send me these members with their chains (first 16 bytes of their ids)."""
+
+    nodes: Annotated[list[Bytes16], Meta(max_length=1024)]
+
+
+class Digest(Message, tag=8):
+    """Periodic anti-entropy: nothing more is said when both digests are equal."""
+
+    vector: Bytes32
+    members: Bytes32
+    total: Count
+
+
+# -- broadcast ---------------------------------------------------------------------------------
+
+
+class Push(Message, tag=16):
+    """Eager push of records.
+
+    Attributes:
+      hop: Links travelled so far; informational, clamped.
+      first: The author itself sent it to all its neighbours: a duplicate never prunes.
+      records: Encoded records.
+    """
+
+    hop: Annotated[int, Meta(ge=0, le=255)]
+    first: bool
+    records: RecordBatch
+
+
+class PushMembers(Message, tag=17):
+    """Eager push of member records."""
+
+    entries: Annotated[list[MemberEntry], Meta(max_length=1024)]
+
+
+class PushAccusations(Message, tag=18):
+    """Eager push of accusations."""
+
+    accusations: Annotated[list[Accusation], Meta(max_length=1024)]
+
+
+class IHave(Message, tag=19):
+    """Lazy push: for each log, everything up to this sequence number is here."""
+
+    heads: Heads
+
+
+class Graft(Message, tag=20):
+    """Push eagerly to me from now on."""
+
+
+class Prune(Message, tag=21):
+    """Only announce to me from now on: another path was faster."""
+
+
+# -- anti-entropy ------------------------------------------------------------------------------
+
+
+class Vector(Message, tag=24):
+    """The sender's version vector; ``reply`` asks for the receiver's in return."""
+
+    heads: Heads
+    reply: bool
+
+
+class Want(Message, tag=25):
+    """Stream these records to me, in the order in which you applied them."""
+
+    session: Count
+    ranges: Ranges
+
+
+class Records(Message, tag=26):
+    """A piece of a stream. ``refused``: too many streams at once, ask again later."""
+
+    session: Count
+    records: RecordBatch
+    done: bool
+    refused: bool
+
+
+class More(Message, tag=27):
+    """Credit: the last piece was taken in, send another."""
+
+    session: Count
+
+
+# -- joining through a relay -------------------------------------------------------------------
+
+
+class RelayOpen(Message, tag=32):
+    """A newcomer on my side wants the issuer, which is you."""
+
+    circuit: Count
+    address: Text
+
+
+class RelayData(Message, tag=33):
+    """Bytes of a relayed join, opaque to the relay. ``back``: from issuer to newcomer."""
+
+    circuit: Count
+    data: Annotated[bytes, Meta(max_length=65_536)]
+    back: bool
+
+
+class RelayClose(Message, tag=34):
+    """The relayed join has ended."""
+
+    circuit: Count
+    back: bool
+
+
+AnyMessage = (
+    Hello
+    | Verdict
+    | Ping
+    | Pong
+    | MemberHeads
+    | Members
+    | AskMembers
+    | Digest
+    | Push
+    | PushMembers
+    | PushAccusations
+    | IHave
+    | Graft
+    | Prune
+    | Vector
+    | Want
+    | Records
+    | More
+    | RelayOpen
+    | RelayData
+    | RelayClose
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
+_member_decoder: msgspec.msgpack.Decoder[MemberBody] = msgspec.msgpack.Decoder(MemberBody)
+_accusation_decoder: msgspec.msgpack.Decoder[AccusationBody] = msgspec.msgpack.Decoder(
+    AccusationBody
+)
+
+
+def encode(message: Struct) -> bytes:
+    """The bytes of a message or of a body that is about to be signed."""
+    return _encoder.encode(message)
+
+
+def decode_untrusted(payload: bytes) -> AnyMessage:
+    """Parse one message of an authenticated but not trusted peer.
+
+    Raises:
+      RemoteProtocolError: ``bad-message``; not a message of this protocol.
+    """
+    try:
+        return _decoder.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise RemoteProtocolError("bad-message", str(error)) from error
+
+
+def decode_member_untrusted(body: bytes) -> MemberBody:
+    """Parse the signed body of a member record; raises `RemoteProtocolError`."""
+    try:
+        return _member_decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise RemoteProtocolError("bad-member-record", str(error)) from error
+
+
+def decode_accusation_untrusted(body: bytes) -> AccusationBody:
+    """Parse the signed body of an accusation; raises `RemoteProtocolError`."""
+    try:
+        return _accusation_decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise RemoteProtocolError("bad-accusation", str(error)) from error
