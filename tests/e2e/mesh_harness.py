@@ -96,7 +96,9 @@ class Daemon:
     def must(self, *words: str, stdin: str | None = None) -> str:
         """Run one command on this home; its standard output."""
         done = self.cli(*words, stdin=stdin)
-        assert done.returncode == 0, f"gossipnet {' '.join(words)}: {done.returncode}\n{done.stderr}"
+        assert done.returncode == 0, (
+            f"gossipnet {' '.join(words)}: {done.returncode}\n{done.stderr}"
+        )
         return done.stdout
 
     def start(self, *words: str, ready: bool = True) -> "Daemon":
@@ -201,10 +203,9 @@ class Mesh:
         names = {daemon.name for daemon in self.daemons[:count]}
         for daemon in self.daemons[:count]:
             eventually(
-                lambda daemon=daemon: {
-                    name for name, state in daemon.states().items() if state == "alive"
-                }
-                == names,
+                lambda daemon=daemon: (
+                    {name for name, state in daemon.states().items() if state == "alive"} == names
+                ),
                 f"{daemon.name} sees {sorted(names)} alive",
             )
 

@@ -1,0 +1,67 @@
+"""A machine whose clock is off by hours: it is told so, corrupts nothing, and recovers."""
+
+from pathlib import Path
+
+import pytest
+import redis
+from mesh_harness import Daemon, eventually, running_mesh
+
+pytestmark = pytest.mark.e2e
+
+PLACES = (
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib64/faketime/libfaketime.so.1",
+    "/usr/lib/faketime/libfaketime.so.1",
+)
+
+
+def clock_off(daemon: Daemon, by: str) -> None:
+    """Let this daemon's wall clock, and not its monotonic one, be off by ``+3h`` or the like."""
+    library = next((place for place in PLACES if Path(place).exists()), None)
+    if library is None:
+        pytest.skip("libfaketime is not installed")
+    daemon.env = {"LD_PRELOAD": library, "FAKETIME": by, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+def test_clock_three_hours_ahead() -> None:
+    with running_mesh(2) as mesh:
+        other = mesh[0]
+        wrong = mesh.new("ahead")
+        token = other.must("invite", "--ttl", "1d").strip()
+        clock_off(wrong, "+3h")
+        wrong.must("join", token, "--name", "ahead", other.address)
+        wrong.start()
+        mesh.everyone_alive()
+        other.do("SET", "by", "the others")
+        mesh.reads("by", b"the others")
+        with pytest.raises(redis.ResponseError, match="clock"):
+            wrong.do("SET", "by", "the wrong one")
+        assert "clock" in wrong.must("status")
+
+        wrong.stop()
+        wrong.env = {}
+        wrong.start()
+        eventually(lambda: wrong.do("SET", "by", "the right one"), "it may write again")
+        mesh.reads("by", b"the right one")
+
+
+def test_clock_three_hours_behind() -> None:
+    with running_mesh(2) as mesh:
+        wrong, other = mesh[1], mesh[0]
+        wrong.stop()
+        other.do("SET", "meanwhile", "1")
+        clock_off(wrong, "-3h")
+        wrong.start()
+        assert wrong.do("PING")
+        eventually(
+            lambda: "clock" in wrong.must("status").lower() + wrong.tail().lower(),
+            "the daemon says that its clock is off",
+        )
+        wrong.stop()
+        wrong.env = {}
+        wrong.start()
+        mesh.everyone_alive()
+        mesh.reads("meanwhile", b"1")
+        wrong.do("SET", "back", "in time")
+        mesh.reads("back", b"in time")
