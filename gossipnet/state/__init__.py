@@ -1,1 +1,4 @@
-"""Replicated state: signed logs, dots, clocks, and the keyspace of CRDTs. No I/O, no time of its own."""
+"""Replicated state: signed logs, dots, clocks, and the keyspace of CRDTs.
+
+No I/O, no time of its own.
+"""

@@ -1,1 +1,1 @@
-"""One file a CRDT: how its operations apply and what it shows."""
+"""The data types: merge rules only, one file each. They know dots and nothing of records."""

@@ -1,0 +1,91 @@
+"""The open batch: operations of this node that wait to be sealed into one record.
+
+Operations are applied the moment they are added, under the dot they will have. The batch keeps the
+table of foreign logs that they name. Knows nothing of keys or signatures.
+"""
+
+from gossipnet.state.dots import LOW_MASK, PLACE_BITS, Seen
+from gossipnet.state.logs import Logs
+from gossipnet.state.operations import AnyOperation, Body, CellRefs, SeenRefs
+from gossipnet.state.types.number import to_wire
+from gossipnet.state.types.register import CellsSeen
+
+SOFT_BYTES = 64 * 1024
+SOFT_OPERATIONS = 4096
+"""A batch is sealed above these as soon as the command at hand is done."""
+HARD_BYTES = (1 << 20) + 128 * 1024
+HARD_OPERATIONS = 60_000
+"""More than this never goes into one record."""
+
+
+class Batch:
+    """Operations of one record to be.
+
+    Attributes:
+      number: Local number of the own log.
+      seq: The record's sequence number.
+      operations: So far, in order.
+      table: Local log numbers by reference, the own log first.
+      size: Estimate of their bytes.
+    """
+
+    __slots__ = ("_deps", "_logs", "_refs", "number", "operations", "seq", "size", "table")
+
+    def __init__(self, logs: Logs, number: int, seq: int) -> None:
+        self._logs = logs
+        self.number = number
+        self.seq = seq
+        self.operations: list[AnyOperation] = []
+        self.table = [number]
+        self.size = 0
+        self._refs: dict[int, int] = {number: 0}
+        self._deps: dict[int, int] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether it should be sealed before anything else is added."""
+        return self.size > SOFT_BYTES or len(self.operations) > SOFT_OPERATIONS
+
+    def fits(self, size: int, operations: int = 1) -> bool:
+        """Whether operations of this many bytes still fit."""
+        return (
+            self.size + size <= HARD_BYTES and len(self.operations) + operations <= HARD_OPERATIONS
+        )
+
+    def add(self, operation: AnyOperation, size: int) -> int:
+        """Append one operation; returns its place."""
+        self.operations.append(operation)
+        self.size += size + 16
+        return len(self.operations) - 1
+
+    def seen(self, seen: Seen) -> SeenRefs:
+        """Bounds as they go into an operation."""
+        return [
+            (self._ref(number, low >> PLACE_BITS), low >> PLACE_BITS, low & 0xFFFF)
+            for number, low in seen.items()
+        ]
+
+    def cells(self, cells: CellsSeen) -> CellRefs:
+        """Counter cells as they go into an operation."""
+        refs: CellRefs = []
+        for opened, total in cells.items():
+            number, low = opened >> 56, opened & LOW_MASK
+            seq = low >> PLACE_BITS
+            refs.append((self._ref(number, seq), seq, low & 0xFFFF, to_wire(total)))
+        return refs
+
+    def _ref(self, number: int, seq: int) -> int:
+        if number != self.number and seq > self._deps.get(number, 0):
+            self._deps[number] = seq
+        ref = self._refs.get(number)
+        if ref is None:
+            ref = self._refs[number] = len(self.table)
+            self.table.append(number)
+        return ref
+
+    def body(self) -> Body:
+        """What will be encoded and signed."""
+        logs = self._logs.by_number
+        return Body(
+            [(logs[number].id, self._deps[number]) for number in self.table[1:]], self.operations
+        )

@@ -1,0 +1,83 @@
+"""Whether a record's operations can be applied at all, before any of them is.
+
+A record is applied whole or not at all, and what an operation says it has seen must lie within what
+its record says it depends on: else replicas with different heads would apply it differently.
+"""
+
+from gossipnet.errors import RemoteProtocolError
+from gossipnet.identity.certificate import Certificate
+from gossipnet.state.operations import (
+    AnyOperation,
+    Body,
+    CellRefs,
+    Delete,
+    HashDelete,
+    HashIncrement,
+    HashSet,
+    Increment,
+    OpenLog,
+    Renew,
+    SeenRefs,
+    Set,
+)
+from gossipnet.state.record import Record
+from gossipnet.state.types.number import from_wire
+
+
+def check_operations(body: Body, record: Record) -> None:
+    """Refuse what no honest author writes.
+
+    Raises:
+      RemoteProtocolError: ``bad-record``.
+    """
+    heads = [record.seq, *(seq for _log, seq in body.logs)]
+    names = [log for log, _seq in body.logs]
+    if len(set(names)) != len(names) or record.log in names:
+        raise RemoteProtocolError("bad-record", "names a log twice")
+    for place, operation in enumerate(body.operations):
+        if isinstance(operation, OpenLog):
+            if place or record.seq != 1:
+                raise RemoteProtocolError("bad-record", "opens a log in its midst")
+        elif not isinstance(operation, Renew):
+            _check(operation, heads, record.seq)
+
+
+def _check(operation: AnyOperation, heads: list[int], own: int) -> None:
+    if isinstance(operation, Increment | HashIncrement):
+        ends = (operation.cell, operation.previous)
+        if (ends[0] is None) != (ends[1] is None):
+            raise RemoteProtocolError("bad-record", "half a counter cell")
+        if any(end is not None and end[0] > own for end in ends):
+            raise RemoteProtocolError("bad-record", "counts on what comes later")
+        for number in (operation.before, operation.total):
+            if from_wire(number) is None:
+                raise RemoteProtocolError("bad-record", "not a number")
+        return
+    assert not isinstance(operation, OpenLog | Renew)
+    _check_seen(operation.seen, heads)
+    if isinstance(operation, Set | Delete):
+        _check_cells(operation.cells, heads)
+    if isinstance(operation, Delete | HashSet | HashDelete):
+        for _name, cells in operation.field_cells:
+            _check_cells(cells, heads)
+
+
+def _check_seen(seen: SeenRefs, heads: list[int]) -> None:
+    for ref, seq, _place in seen:
+        if ref >= len(heads) or seq > heads[ref]:
+            raise RemoteProtocolError("bad-record", "has seen what it does not depend on")
+
+
+def _check_cells(cells: CellRefs, heads: list[int]) -> None:
+    for ref, seq, _place, total in cells:
+        if ref >= len(heads) or seq > heads[ref] or from_wire(total) is None:
+            raise RemoteProtocolError("bad-record", "has seen what it does not depend on")
+
+
+def write_rule(certificate: Certificate) -> str:
+    """What a certificate lets its subject write, for people."""
+    allowed = [
+        f"{verb}:{prefix.decode(errors='backslashreplace')}"
+        for verb, prefix in certificate.capabilities
+    ]
+    return f"its certificate allows {', '.join(allowed) or 'nothing'}"

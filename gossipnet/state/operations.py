@@ -1,0 +1,188 @@
+"""The operations that records carry: their layout in bytes and the one gate that decodes them.
+
+A body is a msgpack array: the foreign logs it names, each with the highest sequence number named,
+and the operations. In an operation a log is a reference: 0 is the record's own log, n the n-th of
+the table. The tag that opens each operation is its version: a changed layout gets a new tag.
+Nothing here knows what operations mean.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from gossipnet.errors import RemoteProtocolError
+
+KEY_MAX = 64 * 1024
+OPERATIONS_MAX = 1 << 16
+BODY_MAX = (1 << 20) + 192 * 1024
+"""One command may fill 1 MiB; what waits in the same batch fits into the rest."""
+
+Seq = Annotated[int, Meta(ge=1, lt=1 << 40)]
+Place = Annotated[int, Meta(ge=0, lt=1 << 16)]
+Ref = Annotated[int, Meta(ge=0, lt=1 << 14)]
+Key = Annotated[bytes, Meta(max_length=KEY_MAX)]
+Value = Annotated[bytes, Meta(max_length=1 << 20)]
+Number = Annotated[int, Meta(ge=-(1 << 62), le=1 << 62)] | Annotated[str, Meta(max_length=64)]
+"""Whole numbers as such, decimal fractions as text: both exact."""
+
+SeenRefs = Annotated[list[tuple[Ref, Seq, Place]], Meta(max_length=1 << 14)]
+"""Per log named: everything up to this dot had been applied when the operation was made."""
+CellRefs = Annotated[list[tuple[Ref, Seq, Place, Number]], Meta(max_length=1 << 14)]
+"""Per counter cell seen: the dot that opened it, and its total."""
+FieldCells = Annotated[list[tuple[Key, CellRefs]], Meta(max_length=1 << 16)]
+Own = tuple[Seq, Place]
+Pairs = Annotated[list[tuple[Key, Value]], Meta(max_length=1 << 16)]
+Names = Annotated[list[Key], Meta(max_length=1 << 16)]
+
+
+class Operation(Struct, array_like=True, frozen=True, gc=False):
+    """Base of every operation."""
+
+
+class Set(Operation, tag=1):
+    """Assign a string. ``keep``: the key's expiry stays (SET KEEPTTL, APPEND, SETRANGE)."""
+
+    key: Key
+    value: Value
+    keep: bool
+    seen: SeenRefs
+    cells: CellRefs
+
+
+class Increment(Operation, tag=2):
+    """Add to the author's own counter cell.
+
+    Attributes:
+      cell: The dot that opened the cell, or None to open a new one.
+      previous: The dot of the cell's previous increment (equal to ``cell`` at first).
+      before: The cell's total before this.
+      total: And after it. Cumulative, so that applying twice changes nothing.
+    """
+
+    key: Key
+    cell: Own | None
+    previous: Own | None
+    before: Number
+    total: Number
+
+
+class Delete(Operation, tag=3):
+    """Remove what was seen of a key, whatever its type."""
+
+    key: Key
+    seen: SeenRefs
+    cells: CellRefs
+    field_cells: FieldCells
+
+
+class HashSet(Operation, tag=4):
+    """Assign fields; ``seen`` is about these fields only."""
+
+    key: Key
+    pairs: Pairs
+    seen: SeenRefs
+    field_cells: FieldCells
+
+
+class HashIncrement(Operation, tag=5):
+    """`Increment` of one field."""
+
+    key: Key
+    name: Key
+    cell: Own | None
+    previous: Own | None
+    before: Number
+    total: Number
+
+
+class HashDelete(Operation, tag=6):
+    """Remove what was seen of these fields."""
+
+    key: Key
+    names: Names
+    seen: SeenRefs
+    field_cells: FieldCells
+
+
+class SetAdd(Operation, tag=7):
+    """Add members; ``seen`` is about these members only."""
+
+    key: Key
+    members: Names
+    seen: SeenRefs
+
+
+class SetRemove(Operation, tag=8):
+    """Remove what was seen of these members."""
+
+    key: Key
+    members: Names
+    seen: SeenRefs
+
+
+class Expire(Operation, tag=9):
+    """Set the deadline (unix ms) of a key, or None to persist it; ``seen`` is about its expiry."""
+
+    key: Key
+    deadline: Annotated[int, Meta(ge=0, le=1 << 49)] | None
+    seen: SeenRefs
+
+
+class OpenLog(Operation, tag=64):
+    """First operation of a log: who writes it, in which epoch, certified by whom."""
+
+    public_key: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    epoch: Annotated[int, Meta(ge=0, lt=1 << 32)]
+    chain: Annotated[list[Annotated[bytes, Meta(max_length=4096)]], Meta(max_length=3)]
+
+
+class Renew(Operation, tag=65):
+    """The author's renewed certificate; valid from this record on."""
+
+    chain: Annotated[list[Annotated[bytes, Meta(max_length=4096)]], Meta(max_length=3)]
+
+
+AnyOperation = (
+    Set
+    | Increment
+    | Delete
+    | HashSet
+    | HashIncrement
+    | HashDelete
+    | SetAdd
+    | SetRemove
+    | Expire
+    | OpenLog
+    | Renew
+)
+
+LogBytes = Annotated[bytes, Meta(min_length=16, max_length=16)]
+
+
+class Body(Struct, array_like=True, frozen=True, gc=False):
+    """What a record holds: named logs with the highest sequence number of each, operations."""
+
+    logs: Annotated[list[tuple[LogBytes, Seq]], Meta(max_length=1 << 14)]
+    operations: Annotated[list[AnyOperation], Meta(max_length=OPERATIONS_MAX)]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder: msgspec.msgpack.Decoder[Body] = msgspec.msgpack.Decoder(Body)
+
+
+def encode_body(body: Body) -> bytes:
+    """The bytes that are hashed and signed."""
+    return _encode(body)
+
+
+def decode_body_untrusted(data: bytes) -> Body:
+    """Parse a body that any member may have written.
+
+    Raises:
+      RemoteProtocolError: ``bad-record``.
+    """
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise RemoteProtocolError("bad-record", str(error)) from error

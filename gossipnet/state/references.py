@@ -1,0 +1,51 @@
+"""From the references in an operation to the numbers and dots of this replica.
+
+In an operation a log is a place in its record's table; here it is a local number.
+"""
+
+from gossipnet.errors import RemoteProtocolError
+from gossipnet.state.dots import Seen, pack
+from gossipnet.state.operations import CellRefs, HashIncrement, Increment, Number, SeenRefs
+from gossipnet.state.types.number import Amount, from_wire
+from gossipnet.state.types.register import CellsSeen
+
+
+def seen_of(refs: SeenRefs, table: list[int]) -> Seen:
+    """Bounds by local log number."""
+    try:
+        return {table[ref]: (seq << 16) | place for ref, seq, place in refs}
+    except IndexError:
+        raise RemoteProtocolError("bad-record", "names a log outside its table") from None
+
+
+def cells_of(refs: CellRefs, table: list[int]) -> CellsSeen:
+    """Counter cells seen, by the dot that opened each."""
+    if not refs:
+        return {}
+    try:
+        return {pack(table[ref], seq, place): amount_of(total) for ref, seq, place, total in refs}
+    except IndexError:
+        raise RemoteProtocolError("bad-record", "names a log outside its table") from None
+
+
+def amount_of(number: Number) -> Amount:
+    """A number from an operation."""
+    amount = from_wire(number)
+    if amount is None:
+        raise RemoteProtocolError("bad-record", "not a number")
+    return amount
+
+
+def counted(
+    op: Increment | HashIncrement, table: list[int], dot: int
+) -> tuple[int, int, Amount, Amount]:
+    """(cell, previous, before, total) of an increment."""
+    if op.cell is None or op.previous is None:
+        return dot, dot, 0, amount_of(op.total)
+    number = table[0]
+    return (
+        pack(number, *op.cell),
+        pack(number, *op.previous),
+        amount_of(op.before),
+        amount_of(op.total),
+    )

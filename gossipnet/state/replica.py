@@ -1,0 +1,418 @@
+"""One replica: every author's log, this node's own log, and the keyspace they add up to.
+
+A record is taken in when the one before it and everything it names have been: then "not in the
+store but in the version vector" means removed, and no element needs a tombstone. What comes early
+waits, bounded, and its gap is reported so that the caller can ask for it. Records stamped far
+ahead of the clock wait until they are due. Nothing here sends, stores or waits.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from math import inf
+
+from gossipnet import ids
+from gossipnet.errors import BadSignature, CertificateError, RemoteProtocolError, StoreError
+from gossipnet.identity.signing import SecretKey
+from gossipnet.identity.trust import Trust
+from gossipnet.ids import LogId, NodeId
+from gossipnet.state import fingerprint, record
+from gossipnet.state.check import check_operations
+from gossipnet.state.clock import HybridClock, stamp_ms
+from gossipnet.state.keyspace import Keyspace
+from gossipnet.state.logs import Log, Logs
+from gossipnet.state.operations import (
+    Body,
+    OpenLog,
+    Renew,
+    decode_body_untrusted,
+)
+from gossipnet.state.outcome import AppliedRecord, Outcome, Status
+from gossipnet.state.own_log import OwnLog
+from gossipnet.state.record import Record
+from gossipnet.state.waiting import Recent, Waiting
+
+__all__ = ["AppliedRecord", "Outcome", "Replica", "Status"]
+
+CERTIFICATE_SLACK_MS = 300_000
+"""A record may be stamped this much outside its author's certificate: clocks differ."""
+
+
+class Replica:
+    """State that converges.
+
+    Args:
+      key: This node's signing key.
+      chain: Its certificate chain; travels in the first record of its log.
+      trust: The mesh's root.
+      epoch: Which log of this author to write, u32.
+      wall: Unix seconds.
+
+    Attributes:
+      keyspace: What local commands use.
+      counters: What was taken in, refused, held back.
+      clock: The hybrid logical clock.
+    """
+
+    def __init__(
+        self, *, key: SecretKey, chain: tuple[bytes, ...], trust: Trust, epoch: int, wall: float
+    ) -> None:
+        self._trust = trust
+        self.logs = Logs()
+        self.clock = HybridClock()
+        self.counters: Counter[str] = Counter()
+        self.recent = Recent()
+        self._waiting = Waiting(self.logs)
+        self._own = OwnLog(self, key, chain, trust, epoch)
+        self.keyspace = Keyspace(self.logs, self._own.open_batch)
+        self.keyspace.wall_ms = int(wall * 1000)
+        self.keyspace.permit = self._own.permit
+        self._unchecked: dict[LogId, Record] = {}
+
+    # -- what is here --------------------------------------------------------------------------
+
+    @property
+    def total(self) -> int:
+        """Records applied, of all logs."""
+        return self.logs.total
+
+    @property
+    def wall_ms(self) -> int:
+        """Unix milliseconds as of the last `advance` or `ingest`."""
+        return self.keyspace.wall_ms
+
+    @property
+    def epoch(self) -> int:
+        """Of the own log."""
+        return self._own.epoch
+
+    @property
+    def own_log(self) -> LogId:
+        """Id of the log that this node writes."""
+        return self._own.id
+
+    def head(self, log: LogId) -> int:
+        """Highest sequence number applied of a log, 0 for none."""
+        return self.logs.head(log)
+
+    def vector(self) -> dict[LogId, int]:
+        """The version vector."""
+        return self.logs.vector()
+
+    def digest(self) -> bytes:
+        """32 bytes over the version vector: equal digests mean equal vectors."""
+        return self.logs.digest()
+
+    def wanted_from(self, theirs: Mapping[LogId, int]) -> list[tuple[LogId, int, int]]:
+        """(log, first, last) that a peer has and that neither is applied nor waits here."""
+        return [
+            piece
+            for log, first, last in self.logs.lacking(theirs)
+            for piece in self._waiting.holes(log, first, last)
+        ]
+
+    def record(self, log: LogId, seq: int) -> bytes | None:
+        """A record's bytes if it is recent enough to be in memory."""
+        return self.recent.get(log, seq)
+
+    def author_of(self, log: LogId) -> NodeId | None:
+        """Who writes a log, None if it is unknown here."""
+        known = self.logs.by_id.get(log)
+        return None if known is None else known.author
+
+    def author_of_number(self, number: int) -> NodeId:
+        """Who writes the log with this local number."""
+        return self.logs.by_number[number].author
+
+    @property
+    def held(self) -> int:
+        """Records that wait for others."""
+        return self._waiting.held
+
+    @property
+    def quarantined(self) -> int:
+        """Records that wait for their time to come."""
+        return self._waiting.quarantined
+
+    def state_digest(self) -> bytes:
+        """32 bytes over all state, hidden keys included: a pure function of the vector."""
+        return fingerprint.of(self.keyspace, self.logs)
+
+    # -- own records ---------------------------------------------------------------------------
+
+    @property
+    def dirty(self) -> bool:
+        """Whether anything waits to be sealed or handed out."""
+        return self._own.dirty
+
+    def seal(self, wall: float) -> list[AppliedRecord]:
+        """Sign what waits and hand out all own records since the last call, in order."""
+        return self._own.seal()
+
+    def open_epoch(self, epoch: int, wall: float) -> None:
+        """Write a new log from now on: the old one may have been continued elsewhere."""
+        self._own.open_epoch(epoch)
+        self.counters["epochs_opened"] += 1
+
+    def renew(self, chain: tuple[bytes, ...]) -> None:
+        """Use a renewed certificate; it goes into the log with the next record."""
+        self._own.renew(chain)
+
+    # -- foreign records -----------------------------------------------------------------------
+
+    def ingest(self, data: bytes, wall: float) -> Outcome:
+        """Take in a record from a peer.
+
+        Raises:
+          RemoteProtocolError: It is forged or malformed; the peer that brought it is at fault.
+        """
+        self._own.close_batch()  # its stamp was given before what comes now was seen
+        arrived = record.parse_untrusted(data)
+        outcome = Outcome(Status.APPLIED)
+        head = self.logs.head(arrived.log)
+        if arrived.seq <= head:
+            outcome.status = Status.DUPLICATE
+            return outcome
+        if arrived.log == self.own_log:
+            outcome.status = Status.OWN_AHEAD
+            return outcome
+        known = self.logs.by_id.get(arrived.log)
+        if known is None and arrived.seq > 1:
+            # Without its first record nobody knows who signs this log: nothing to check, nothing
+            # worth keeping.
+            self.counters["records_early"] += 1
+            outcome.status = Status.HELD
+            outcome.missing.append((arrived.log, 1, arrived.seq))
+            return outcome
+        if known is not None and self._waiting.has(arrived.log, arrived.seq):
+            outcome.status = Status.DUPLICATE
+            return outcome
+        body = self._verify(arrived, known)
+        outcome.status = self._take(arrived, body, known, wall, outcome)
+        if outcome.applied:
+            self._release(wall, outcome)
+        return outcome
+
+    def _verify(self, arrived: Record, known: Log | None) -> Body | None:
+        """Check the signature; the body is decoded early only where the key is in it."""
+        if known is not None:
+            arrived.verify(known.public_key, self._trust.mesh_id)
+            return None
+        body = decode_body_untrusted(arrived.body)
+        opening = body.operations[0] if body.operations else None
+        if not isinstance(opening, OpenLog):
+            raise RemoteProtocolError("bad-record", "a log that does not say whose it is")
+        if ids.log_id(opening.public_key, opening.epoch) != arrived.log:
+            raise RemoteProtocolError("bad-record", "a log under another's id")
+        arrived.verify(opening.public_key, self._trust.mesh_id)
+        return body
+
+    def _take(
+        self, arrived: Record, body: Body | None, known: Log | None, wall: float, outcome: Outcome
+    ) -> Status:
+        """Apply a verified record, or let it wait."""
+        head = 0 if known is None else known.head
+        if arrived.seq > head + 1:
+            outcome.missing += self._waiting.holes(arrived.log, head + 1, arrived.seq - 1)
+            return self._hold(arrived)
+        if known is not None and arrived.prev != known.head_hash:
+            self.counters["forks_seen"] += 1
+            raise RemoteProtocolError("bad-record", "does not follow the record before it")
+        if known is None and arrived.prev != record.GENESIS:
+            raise RemoteProtocolError("bad-record", "a first record that follows another")
+        if known is not None and arrived.stamp <= known.last_stamp:
+            raise RemoteProtocolError("bad-record", "its stamp goes back")
+        if self._waiting.too_early(arrived, wall):
+            return self._hold(arrived, quarantine=True)
+        body = body or decode_body_untrusted(arrived.body)
+        lacking = [
+            (LogId(log), self.head(LogId(log)) + 1, seq)
+            for log, seq in body.logs
+            if seq > self.head(LogId(log))
+        ]
+        if lacking:
+            outcome.missing += [
+                hole
+                for log, first, last in lacking
+                for hole in self._waiting.holes(log, first, last)
+            ]
+            return self._hold(arrived, needs=lacking)
+        check_operations(body, arrived)
+        log = known or self._open_log(arrived, body)
+        outcome.applied.append(AppliedRecord(arrived.log, arrived.seq, arrived.data))
+        return self._apply(arrived, body, log)
+
+    def _hold(
+        self,
+        arrived: Record,
+        *,
+        quarantine: bool = False,
+        needs: list[tuple[LogId, int, int]] | None = None,
+    ) -> Status:
+        if not self._waiting.hold(arrived, quarantine=quarantine, needs=needs or []):
+            self.counters["held_dropped"] += 1
+        elif quarantine:
+            self.counters["records_quarantined"] += 1
+        return Status.QUARANTINED if quarantine else Status.HELD
+
+    def _release(self, wall: float, outcome: Outcome) -> None:
+        """Apply what waited for the records that have just been applied."""
+        position = 0
+        while position < len(outcome.applied):
+            applied = outcome.applied[position]
+            position += 1
+            for waited in self._waiting.ready(applied.log, applied.seq):
+                known = self.logs.by_id.get(waited.log)
+                try:
+                    self._take(waited, None, known, wall, outcome)
+                except RemoteProtocolError:
+                    # Its signature was good: its author is at fault, not who brought the other.
+                    self.counters["held_malformed"] += 1
+
+    def _open_log(self, arrived: Record, body: Body) -> Log:
+        opening = body.operations[0]
+        assert isinstance(opening, OpenLog)
+        chain = tuple(opening.chain)
+        certificate = self._trust.verify_chain(chain, None)
+        if certificate.subject != opening.public_key:
+            raise CertificateError("wrong-subject", "the log's author is not the certified one")
+        return self.logs.open(arrived.log, opening.public_key, certificate, chain)
+
+    def _apply(self, arrived: Record, body: Body, log: Log) -> Status:
+        log.stamps.append(arrived.stamp)
+        self.logs.advance(log, arrived.hash)
+        self.clock.merge(arrived.stamp)
+        self.recent.put(arrived.log, arrived.seq, arrived.data)
+        self._renew_author(log, body)
+        if not self._may_write(log, arrived, body):
+            self.counters["records_void"] += 1
+            return Status.VOID
+        table = [log.number, *(self.logs.by_id[LogId(other)].number for other, _seq in body.logs)]
+        for place, operation in enumerate(body.operations):
+            self.keyspace.apply(operation, table, arrived.seq, place)
+        return Status.APPLIED
+
+    def _renew_author(self, log: Log, body: Body) -> None:
+        for operation in body.operations:
+            if isinstance(operation, Renew):
+                try:
+                    certificate = self._trust.verify_chain(operation.chain, None)
+                except CertificateError:
+                    self.counters["renewals_refused"] += 1
+                    continue
+                if certificate.subject == log.public_key:
+                    log.certificate, log.chain = certificate, tuple(operation.chain)
+
+    def _may_write(self, log: Log, arrived: Record, body: Body) -> bool:
+        """A pure function of the log: who certified what, and the record's own stamp."""
+        certificate = log.certificate
+        when = stamp_ms(arrived.stamp)
+        if not (
+            certificate.not_before * 1000 - CERTIFICATE_SLACK_MS
+            <= when
+            <= certificate.not_after * 1000 + CERTIFICATE_SLACK_MS
+        ):
+            return False
+        if certificate.writes_everything:
+            return True
+        return all(
+            isinstance(operation, OpenLog | Renew) or certificate.allows("write", operation.key)
+            for operation in body.operations
+        )
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def advance(self, wall: float) -> list[AppliedRecord]:
+        """Let time pass: keys end, quarantined records come due.
+
+        Returns:
+          Foreign records that were applied now; own ones come from `seal`.
+        """
+        wall_ms = int(wall * 1000)
+        for key in self.keyspace.move_clock(wall_ms):
+            self.counters["keys_expired"] += 1
+            if self.keyspace.on_change is not None:
+                self.keyspace.on_change(key, "expired", -1, 0)
+        self._reap(wall_ms)
+        outcome = Outcome(Status.APPLIED)
+        for waited in self._waiting.due(wall):
+            self._own.close_batch()
+            known = self.logs.by_id.get(waited.log)
+            try:
+                self._take(waited, None, known, wall, outcome)
+            except RemoteProtocolError:
+                self.counters["held_malformed"] += 1
+        self._release(wall, outcome)
+        return outcome.applied
+
+    def _reap(self, wall_ms: int) -> None:
+        keyspace = self.keyspace
+        if keyspace.refusal is not None or not keyspace.hidden:
+            return
+        own = self._own.author
+        for key, number in keyspace.to_reap(wall_ms):
+            if number >= 0 and self.author_of_number(number) != own:
+                continue
+            if self._own.certificate.allows("write", key):
+                keyspace.reap(key)
+                self.counters["keys_reaped"] += 1
+
+    def next_due(self) -> float:
+        """Unix seconds at which `advance` has something to do, or infinity."""
+        deadline = self.keyspace.next_deadline_ms()
+        return min(deadline / 1000 if deadline is not None else inf, self._waiting.next_due())
+
+    # -- the own disk --------------------------------------------------------------------------
+
+    def load(self, data: bytes) -> None:
+        """Apply one record of the own database, in stored order.
+
+        Raises:
+          StoreError: It is damaged.
+        """
+        try:
+            stored = record.parse_untrusted(data)
+            known = self.logs.by_id.get(stored.log)
+            body = decode_body_untrusted(stored.body)
+            if known is None:
+                if stored.seq != 1 or stored.prev != record.GENESIS:
+                    raise RemoteProtocolError("bad-record", "a log without its beginning")
+                self._verify(stored, None)
+                known = self._open_log(stored, body)
+            elif stored.seq != known.head + 1 or stored.prev != known.head_hash:
+                raise RemoteProtocolError("bad-record", "it does not follow the one before it")
+            if any(seq > self.head(LogId(log)) for log, seq in body.logs):
+                raise RemoteProtocolError("bad-record", "it names what comes after it")
+            check_operations(body, stored)
+        except RemoteProtocolError as error:
+            raise StoreError(
+                f"the database is damaged at record {self.total + 1} ({error}): put a backup "
+                "back, or move state.db away to fetch the state from the other members"
+            ) from error
+        self._unchecked[stored.log] = stored
+        self._apply(stored, body, known)
+
+    def finish_loading(self, wall: float) -> None:
+        """Check the newest signature of each log, which covers all before it.
+
+        Raises:
+          StoreError: One of them does not hold.
+        """
+        for log, newest in self._unchecked.items():
+            try:
+                newest.verify(self.logs.by_id[log].public_key, self._trust.mesh_id)
+            except BadSignature as error:
+                raise StoreError(
+                    f"the database is damaged (a signature of log {ids.short(log)} does not "
+                    "hold): put a backup back, or move state.db away to fetch the state from the "
+                    "other members"
+                ) from error
+        self._unchecked.clear()
+        self.keyspace.move_clock(int(wall * 1000))
+
+    def chain_digest(self) -> bytes:
+        """Hash over all heads, for tests that compare logs byte by byte."""
+        digest = hashlib.blake2b(digest_size=32)
+        for log in sorted(self.logs.by_id):
+            digest.update(log + self.logs.by_id[log].head_hash)
+        return digest.digest()

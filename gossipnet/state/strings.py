@@ -1,0 +1,158 @@
+"""Strings, counters and deadlines: reads and local writes.
+
+Conditional flags (NX, XX, GT) are for the callers: they are judged on this node's view.
+"""
+
+from decimal import Decimal
+
+from gossipnet.state.batch import Batch
+from gossipnet.state.dots import LOW_MASK, Seen, see
+from gossipnet.state.errors import NotAFloat, NotAnInteger, OutOfRange, TooLarge, WrongType
+from gossipnet.state.operations import Expire, Increment, Own, Set
+from gossipnet.state.types.entry import Compound, compound_of
+from gossipnet.state.types.expiry import NEVER
+from gossipnet.state.types.number import LIMIT, Amount, add, rounded, to_wire, written
+from gossipnet.state.types.register import Register
+from gossipnet.state.writer import VALUE_MAX, Writer
+
+
+class Strings(Writer):
+    """The part of the keyspace that holds strings."""
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None if there is no such key; raises `WrongType`."""
+        entry = self.entries.get(key)
+        if type(entry) is Register:
+            return entry.value if entry.cells is None else entry.text()
+        if entry is None:
+            return None
+        register = self._register(key)
+        return None if register is None else register.text()
+
+    def _register(self, key: bytes) -> Register | None:
+        entry = self.entries.get(key)
+        if isinstance(entry, Compound):
+            if entry.string is None:
+                raise WrongType
+            return entry.string
+        return entry
+
+    def deadline_of(self, key: bytes) -> int | None:
+        """When the key ends (unix ms), or None if never."""
+        entry = self.entries.get(key)
+        if not isinstance(entry, Compound):
+            return None
+        deadline = entry.deadline()
+        return None if deadline == NEVER else deadline
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def set(
+        self, key: bytes, value: bytes, *, keep_ttl: bool = False, deadline_ms: int | None = None
+    ) -> None:
+        """Assign a string, whatever the key held before.
+
+        Args:
+          key: Any bytes, up to 64 KiB.
+          value: Up to 1 MiB.
+          keep_ttl: Leave the key's deadline as it is.
+          deadline_ms: New deadline, unix ms.
+        """
+        if len(value) > VALUE_MAX:
+            raise TooLarge
+        batch = self._begin(key, len(value) + 128)
+        entry = self._raw(key)
+        if keep_ttl and key in self.hidden:
+            self._bury(batch, key)
+            entry = self._raw(key)
+        seen: Seen = {}
+        cells = []
+        if type(entry) is Register:
+            if entry.rivals is None and entry.cells is None:
+                seen[entry.dot >> 56] = entry.dot & LOW_MASK
+            else:
+                see(seen, entry.dots())
+                cells = self._cells_of(batch, entry)
+        elif isinstance(entry, Compound):
+            see(seen, entry.dots())
+            cells = self._cells_of(batch, entry.string)
+        operation = Set(key, value, keep_ttl, batch.seen(seen) if seen else [], cells)
+        self._do(batch, operation, len(key) + len(value) + 12 * len(seen) + 24 * len(cells))
+        if deadline_ms is not None:
+            self._set_deadline(batch, key, deadline_ms)
+
+    def increment(self, key: bytes, by: int) -> int:
+        """Add to a counter; the sum as this node sees it.
+
+        Raises:
+          NotAnInteger, OutOfRange, WrongType: As Redis says.
+        """
+        register = self._register(key)
+        current = 0 if register is None else register.amount()
+        if not isinstance(current, int):
+            raise NotAnInteger
+        total = current + by
+        if not -LIMIT < total < LIMIT:
+            raise OutOfRange
+        self._count(key, register, by)
+        return total
+
+    def increment_float(self, key: bytes, by: Decimal) -> bytes:
+        """Add a decimal fraction; the sum as text."""
+        register = self._register(key)
+        current = 0 if register is None else register.amount()
+        if current is None:
+            raise NotAFloat
+        step, total = _float_step(current, by)
+        self._count(key, register, step)
+        return written(total)
+
+    def _count(self, key: bytes, register: Register | None, by: Amount) -> None:
+        batch = self._begin(key, 64)
+        self._bury(batch, key)
+        cell, previous, before = own_cell(register, batch)
+        self._do(
+            batch,
+            Increment(key, cell, previous, to_wire(before), to_wire(add(before, by))),
+            len(key) + 32,
+        )
+
+    def expire(self, key: bytes, deadline_ms: int | None) -> None:
+        """Set when a key that shows ends, or that it never does (None)."""
+        if key in self.entries:
+            self._set_deadline(self._begin(key, 64), key, deadline_ms)
+
+    def _set_deadline(self, batch: Batch, key: bytes, deadline_ms: int | None) -> None:
+        entry = compound_of(self.entries.get(key))
+        seen: Seen = {}
+        if entry.string is not None:
+            see(seen, entry.string.bases())
+        if entry.expiry is not None:
+            see(seen, entry.expiry.deadlines)
+        self._do(batch, Expire(key, deadline_ms, batch.seen(seen)), len(key) + 12 * len(seen) + 16)
+
+
+def own_cell(register: Register | None, batch: Batch) -> tuple[Own | None, Own | None, Amount]:
+    """(cell, previous, before) with which an increment of this node goes on."""
+    held = None if register is None else register.own_cell(batch.number)
+    if held is None:
+        return None, None, 0
+    opened, cell = held
+    return _own(opened), _own(cell.dot), cell.total
+
+
+def _own(dot: int) -> Own:
+    low = dot & LOW_MASK
+    return low >> 16, low & 0xFFFF
+
+
+def _float_step(current: Amount, by: Decimal) -> tuple[Amount, Amount]:
+    step = rounded(by)
+    if step is None:
+        raise NotAFloat("increment would produce NaN or Infinity")
+    total = add(current, step)
+    if abs(total) >= LIMIT:
+        raise OutOfRange
+    return step, total
