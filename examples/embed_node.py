@@ -1,0 +1,40 @@
+"""A node inside a trio program: no daemon, no socket, reads are dictionary reads.
+
+Make a home once, then run it, in two homes or on two machines, and see the counters add up::
+
+    gossipnet init trial --home /tmp/embedded --no-passphrase
+    python examples/embed_node.py /tmp/embedded
+"""
+
+import sys
+
+import trio
+
+import gossipnet
+from gossipnet.state.keyspace import Keyspace
+
+
+async def main(home: str, listen: str = "127.0.0.1:0") -> None:
+    """Count this start, note it in a hash, and show what the mesh knows."""
+    async with gossipnet.open_node(home, listen=listen) as node:
+        # Everything in one `write` becomes durable, and visible elsewhere, together. It returns
+        # once it is on disk.
+        def started(keyspace: Keyspace) -> int:
+            keyspace.hash_set(b"last-start", [(node.identity.name.encode(), b"now")])
+            return keyspace.increment(b"starts", 1)
+
+        starts = await node.write(started)
+        await node.set(b"greeting", b"hello from inside a program")
+
+        print(
+            f"start number {starts} of node {node.identity.name}, listening on {node.listening[0]}"
+        )
+        print(f"greeting: {node.get(b'greeting')!r}")  # a dictionary read: nothing to await
+        for member in node.members():
+            print(f"member {member['name']} is {member['state']}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: embed_node.py HOME [HOST:PORT]")
+    trio.run(main, *sys.argv[1:])
