@@ -1,0 +1,76 @@
+"""Writes the parts of the documents that follow from the code: ``python docs/write_tables.py``.
+
+`docs/commands.md` as a whole, and in `docs/protocol.md` the tables of messages, signed statements and
+operations. `tests/house/test_generated_pages.py` fails when the pages have fallen behind.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from gossipnet.protocol import wire
+from gossipnet.state import operations
+
+DOCS = Path(__file__).resolve().parent
+
+
+def _rows(types: Iterable[type[msgspec.Struct]]) -> str:
+    """One row a struct: tag, name, fields; in the order of the tags."""
+    told = [(one.__struct_config__.tag, one) for one in types]
+    told.sort(key=lambda pair: int(str(pair[0])))
+    return "\n".join(
+        f"| {tag} | {one.__name__} | {', '.join(one.__struct_fields__) or '(none)'} |"
+        for tag, one in told
+    )
+
+
+def messages() -> str:
+    """What goes over a link."""
+    return _rows(wire.Message.__subclasses__())
+
+
+def statements() -> str:
+    """What is signed inside messages."""
+    domains = {wire.MemberBody: "member", wire.AccusationBody: "accusation"}
+    return "\n".join(
+        f"| {body.__name__} | {', '.join(body.__struct_fields__)} | `{domain}` |"
+        for body, domain in domains.items()
+    )
+
+
+def record_operations() -> str:
+    """What a record holds."""
+    return _rows(operations.Operation.__subclasses__())
+
+
+def protocol_page(text: str) -> str:
+    """The page with its three tables as the code has them."""
+    tables = (
+        ("| type | message | fields |", messages()),
+        ("| statement | fields | signed with domain |", statements()),
+        ("| tag | operation | fields |", record_operations()),
+    )
+    for head, rows in tables:
+        pattern = re.escape(head) + r"\n\|[-|]+\|\n(?:[^\n]+\n)*"
+        text, count = re.subn(
+            pattern, lambda _m, h=head, r=rows: f"{h}\n|---|---|---|\n{r}\n", text
+        )
+        if count != 1:
+            raise ValueError(f"docs/protocol.md has no table {head!r}")
+    return text
+
+
+PAGES = {"protocol.md": protocol_page}
+
+
+def main() -> None:
+    """Write all pages anew."""
+    for name, page in PAGES.items():
+        path = DOCS / name
+        path.write_text(page(path.read_text() if path.exists() else ""))
+
+
+if __name__ == "__main__":
+    main()
