@@ -117,7 +117,8 @@ class Core:
                 self._show(op.key, Register(dot, op.value))
                 return "set"
         compound = compound_of(entry)
-        self._remove_all(compound, seen, cells, {}, deadlines=not op.keep)
+        if compound.expiry is not None and not op.keep:
+            compound.expiry.remove(seen)
         if compound.string is None:
             compound.string = Register()
         if compound.string.assign(dot, op.value, seen, cells, self._order_of):
@@ -165,8 +166,6 @@ class Core:
         seen: Seen,
         cells: CellsSeen,
         fields: dict[bytes, CellsSeen],
-        *,
-        deadlines: bool = True,
     ) -> None:
         if compound.string is not None:
             compound.string.remove(seen, cells, self._order_of)
@@ -178,7 +177,7 @@ class Core:
                     del compound.fields[name]
         if compound.members is not None:
             member_rules.remove(compound.members, list(compound.members), seen)
-        if deadlines and compound.expiry is not None:
+        if compound.expiry is not None:
             compound.expiry.remove(seen)
 
     def _hash_set(self, op: HashSet, table: list[int], dot: int) -> str:

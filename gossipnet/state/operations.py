@@ -40,8 +40,11 @@ class Operation(Struct, array_like=True, frozen=True, gc=False):
     """Base of every operation."""
 
 
-class Set(Operation, tag=1):
-    """Assign a string. ``keep``: the key's expiry stays (SET KEEPTTL, APPEND, SETRANGE)."""
+class Set(Operation, tag=1, frozen=True):
+    """Assign a string; ``seen`` is about the string and the expiry, not about other types.
+
+    ``keep``: the key's expiry stays (SET KEEPTTL, APPEND, SETRANGE).
+    """
 
     key: Key
     value: Value
@@ -50,7 +53,7 @@ class Set(Operation, tag=1):
     cells: CellRefs
 
 
-class Increment(Operation, tag=2):
+class Increment(Operation, tag=2, frozen=True):
     """Add to the author's own counter cell.
 
     Attributes:
@@ -67,7 +70,7 @@ class Increment(Operation, tag=2):
     total: Number
 
 
-class Delete(Operation, tag=3):
+class Delete(Operation, tag=3, frozen=True):
     """Remove what was seen of a key, whatever its type."""
 
     key: Key
@@ -76,7 +79,7 @@ class Delete(Operation, tag=3):
     field_cells: FieldCells
 
 
-class HashSet(Operation, tag=4):
+class HashSet(Operation, tag=4, frozen=True):
     """Assign fields; ``seen`` is about these fields only."""
 
     key: Key
@@ -85,7 +88,7 @@ class HashSet(Operation, tag=4):
     field_cells: FieldCells
 
 
-class HashIncrement(Operation, tag=5):
+class HashIncrement(Operation, tag=5, frozen=True):
     """`Increment` of one field."""
 
     key: Key
@@ -96,7 +99,7 @@ class HashIncrement(Operation, tag=5):
     total: Number
 
 
-class HashDelete(Operation, tag=6):
+class HashDelete(Operation, tag=6, frozen=True):
     """Remove what was seen of these fields."""
 
     key: Key
@@ -105,7 +108,7 @@ class HashDelete(Operation, tag=6):
     field_cells: FieldCells
 
 
-class SetAdd(Operation, tag=7):
+class SetAdd(Operation, tag=7, frozen=True):
     """Add members; ``seen`` is about these members only."""
 
     key: Key
@@ -113,7 +116,7 @@ class SetAdd(Operation, tag=7):
     seen: SeenRefs
 
 
-class SetRemove(Operation, tag=8):
+class SetRemove(Operation, tag=8, frozen=True):
     """Remove what was seen of these members."""
 
     key: Key
@@ -121,7 +124,7 @@ class SetRemove(Operation, tag=8):
     seen: SeenRefs
 
 
-class Expire(Operation, tag=9):
+class Expire(Operation, tag=9, frozen=True):
     """Set the deadline (unix ms) of a key, or None to persist it; ``seen`` is about its expiry."""
 
     key: Key
@@ -129,7 +132,7 @@ class Expire(Operation, tag=9):
     seen: SeenRefs
 
 
-class OpenLog(Operation, tag=64):
+class OpenLog(Operation, tag=64, frozen=True):
     """First operation of a log: who writes it, in which epoch, certified by whom."""
 
     public_key: Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -137,7 +140,7 @@ class OpenLog(Operation, tag=64):
     chain: Annotated[list[Annotated[bytes, Meta(max_length=4096)]], Meta(max_length=3)]
 
 
-class Renew(Operation, tag=65):
+class Renew(Operation, tag=65, frozen=True):
     """The author's renewed certificate; valid from this record on."""
 
     chain: Annotated[list[Annotated[bytes, Meta(max_length=4096)]], Meta(max_length=3)]

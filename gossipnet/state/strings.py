@@ -8,7 +8,7 @@ from decimal import Decimal
 from gossipnet.state.batch import Batch
 from gossipnet.state.dots import LOW_MASK, Seen, see
 from gossipnet.state.errors import NotAFloat, NotAnInteger, OutOfRange, TooLarge, WrongType
-from gossipnet.state.operations import Expire, Increment, Own, Set
+from gossipnet.state.operations import CellRefs, Expire, Increment, Own, Set
 from gossipnet.state.types.entry import Compound, compound_of
 from gossipnet.state.types.expiry import NEVER
 from gossipnet.state.types.number import LIMIT, Amount, add, rounded, to_wire, written
@@ -64,11 +64,15 @@ class Strings(Writer):
             raise TooLarge
         batch = self._begin(key, len(value) + 128)
         entry = self._raw(key)
-        if keep_ttl and key in self.hidden:
-            self._bury(batch, key)
+        if isinstance(entry, Compound) and (
+            entry.fields is not None or entry.members is not None or key in self.hidden
+        ):
+            if keep_ttl and deadline_ms is None:
+                deadline_ms = self.deadline_of(key)
+            self._clear(batch, key, entry)
             entry = self._raw(key)
         seen: Seen = {}
-        cells = []
+        cells: CellRefs = []
         if type(entry) is Register:
             if entry.rivals is None and entry.cells is None:
                 seen[entry.dot >> 56] = entry.dot & LOW_MASK
@@ -76,8 +80,11 @@ class Strings(Writer):
                 see(seen, entry.dots())
                 cells = self._cells_of(batch, entry)
         elif isinstance(entry, Compound):
-            see(seen, entry.dots())
-            cells = self._cells_of(batch, entry.string)
+            if entry.string is not None:
+                see(seen, entry.string.dots())
+                cells = self._cells_of(batch, entry.string)
+            if entry.expiry is not None and not keep_ttl:
+                see(seen, entry.expiry.deadlines)
         operation = Set(key, value, keep_ttl, batch.seen(seen) if seen else [], cells)
         self._do(batch, operation, len(key) + len(value) + 12 * len(seen) + 24 * len(cells))
         if deadline_ms is not None:
@@ -153,6 +160,6 @@ def _float_step(current: Amount, by: Decimal) -> tuple[Amount, Amount]:
     if step is None:
         raise NotAFloat("increment would produce NaN or Infinity")
     total = add(current, step)
-    if abs(total) >= LIMIT:
+    if not -LIMIT < total < LIMIT:
         raise OutOfRange
     return step, total

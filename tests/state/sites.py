@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from gossipnet.identity.founding import Mesh, found_mesh
+
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import AppliedRecord, Replica, Status
 
@@ -32,10 +33,10 @@ class Sites:
             self.sent[name] = []
 
     def __getattr__(self, name: str) -> Keyspace:
-        """The keyspace of a site; time passes a millisecond at each use, everywhere."""
+        """The keyspace of a site; time passes ten milliseconds at each use, everywhere."""
         if name not in self.replicas:
             raise AttributeError(name)
-        self.pass_time(0.001)
+        self.pass_time(0.01)
         self._collect(name)
         return self.replicas[name].keyspace
 
@@ -70,10 +71,14 @@ class Sites:
 
 
 def deliver(replica: Replica, records: Sequence[AppliedRecord], wall: float) -> None:
-    for record in records:
-        if record.log != replica.own_log:
-            status = replica.ingest(record.data, wall).status
-            assert status is not Status.VOID
+    """Deliver in this order; what the replica did not keep is sent again, as repair would."""
+    left = [record for record in records if record.log != replica.own_log]
+    while left:
+        for record in left:
+            assert replica.ingest(record.data, wall).status is not Status.VOID
+        again = [record for record in left if record.seq > replica.head(record.log)]
+        assert len(again) < len(left)
+        left = again
 
 
 def _permuted(records: list[AppliedRecord], order: Sequence[int]) -> list[AppliedRecord]:
