@@ -87,6 +87,21 @@ def write_preamble(kind: Kind, mesh_id: MeshId, first_message: bytes, clear: byt
     return b"".join((head, mac, clear, len(first_message).to_bytes(2, "big"), first_message))
 
 
+def read_kind(data: bytes) -> Kind | None:
+    """What a connection is for, by its first 8 bytes; None while they are not all there.
+
+    Raises:
+      RemoteProtocolError: ``not-gossipnet``, at the first wrong byte; ``unknown-kind``.
+    """
+    if data[:4] != _MAGIC[: len(data)]:
+        raise RemoteProtocolError("not-gossipnet")
+    if len(data) < _HEAD_BYTES:
+        return None
+    if data[4] not in _CLEAR_BYTES or data[5:_HEAD_BYTES] != b"\0\0\0":
+        raise RemoteProtocolError("unknown-kind")
+    return Kind(data[4])
+
+
 def read_preamble(data: bytes, mesh_id: MeshId) -> Preamble | None:
     """Judge the first bytes of a connection.
 
@@ -94,16 +109,12 @@ def read_preamble(data: bytes, mesh_id: MeshId) -> Preamble | None:
       None while more bytes are needed; never once `FIRST_FLIGHT_BYTES` are there.
 
     Raises:
-      RemoteProtocolError: ``not-gossipnet``; ``unknown-kind`` (a newer or damaged dialer);
-        ``wrong-mesh`` (or damaged on the way).
+      RemoteProtocolError: As `read_kind`; ``bad-handshake-frame``; ``wrong-mesh``, or damaged on
+        the way.
     """
-    if data[:4] != _MAGIC[: len(data)]:
-        raise RemoteProtocolError("not-gossipnet")
-    if len(data) < _HEAD_BYTES:
+    kind = read_kind(data)
+    if kind is None:
         return None
-    if data[4] not in _CLEAR_BYTES or data[5:8] != b"\0\0\0":
-        raise RemoteProtocolError("unknown-kind")
-    kind = Kind(data[4])
     clear_at = _HEAD_BYTES + _MAC_BYTES
     frame_at = clear_at + _CLEAR_BYTES[kind]
     size = frame_at + 2 + _FIRST_MESSAGE_BYTES[kind]

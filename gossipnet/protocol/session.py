@@ -204,11 +204,13 @@ class Session:
         """The stream ended.
 
         Raises:
-          RemoteProtocolError: ``truncated``: without CLOSE; ``refused``: within the handshake,
-            which is how a peer shows that it does not accept us.
+          RemoteProtocolError: ``truncated``: without CLOSE; ``refused``: after it had our
+            credentials, and instead of READY.
         """
-        if not self._inbox.closed:
-            raise RemoteProtocolError("truncated" if self._established else "refused")
+        if self._inbox.closed:
+            return
+        judged = self._stage is _Stage.RECORDS and not self._established
+        raise RemoteProtocolError("refused" if judged else "truncated")
 
     def _events(self, data: bytes, wall: float) -> Iterator[Established | Message | Finished]:
         try:
