@@ -219,6 +219,9 @@ def _check_file(path: Path, had_data: bool) -> bool:
             f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):04o}): "
             f"run `chmod 600 {path}`"
         )
+    # SQLite would open it for reading only, and say so at the first write.
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise StoreError(_cannot_be_written(path, f"mode {stat.S_IMODE(found.st_mode):04o}"))
     if found.st_size == 0 and not path.with_name(path.name + "-wal").exists():
         if had_data:
             raise StoreError(
@@ -261,16 +264,21 @@ def _prepare(connection: sqlite3.Connection, path: Path, created: bool) -> None:
         # A schema that lost a table is found here and not at the first write.
         run("SELECT ordinal, log, seq, data FROM records LIMIT 1").fetchone()
         run("SELECT key, value FROM meta LIMIT 1").fetchone()
-        run("BEGIN IMMEDIATE")  # a file that cannot be written must say so now
+        run("BEGIN IMMEDIATE")  # a file that is locked must say so now
         run("ROLLBACK")
 
 
 def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise StoreError(
+            f"the disk of {folder} failed ({error.strerror}): check the disk, then start again"
+        ) from error
 
 
 def explain(error: sqlite3.Error, path: Path) -> StoreError:
@@ -289,10 +297,7 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
             "state from the other members"
         )
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return StoreError(
-            f"{path} cannot be written ({name}): check the owner and mode of the file and its "
-            "folder, and that the disk is not mounted read-only"
-        )
+        return StoreError(_cannot_be_written(path, name))
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return WriteDeferred(f"{path} is locked by another program: close that")
     if code == sqlite3.SQLITE_IOERR:
@@ -301,6 +306,13 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
             "then start again"
         )
     return StoreError(f"{path} cannot be used ({name}: {error})")
+
+
+def _cannot_be_written(path: Path, why: str) -> str:
+    return (
+        f"{path} cannot be written ({why}): check the owner and mode of the file and its folder, "
+        "and that the disk is not mounted read-only"
+    )
 
 
 def _out_of_room(extended: int, path: Path) -> bool:

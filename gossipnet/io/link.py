@@ -11,6 +11,7 @@ engine: `LinkOwner` is all it sees of the rest.
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import trio
@@ -104,8 +105,10 @@ class Link:
         self._fd = _descriptor(stream)
         self._scope = trio.CancelScope(deadline=deadline)
         self._closing = False
+        self._closing_reason = ""
         self._unsent = b""
         self._blocked = False
+        self._broken = False
         self._write_wanted = trio.Event()
 
     # ------------------------------------------------------------ called by the owner
@@ -136,7 +139,7 @@ class Link:
 
     def pump(self) -> None:
         """Write what the socket takes without waiting."""
-        if self.reason:
+        if self.reason or self._broken:
             return
         if self._fd < 0 or self._blocked:
             self._write_wanted.set()
@@ -154,7 +157,7 @@ class Link:
             except BlockingIOError:
                 written = 0
             except OSError:
-                self.fail("broken")
+                self._stop_writing()
                 return
             if written < len(data):
                 self._unsent = data[written:]
@@ -180,8 +183,11 @@ class Link:
                     nursery.cancel_scope.cancel()
             if self._scope.cancelled_caught and not self.reason:
                 self.timed_out = not self.up
-                self._end("handshake-timeout" if self.timed_out else "closed", clean=False)
+                late = "broken" if self._broken else "closed"
+                self._end("handshake-timeout" if self.timed_out else late, clean=False)
         finally:
+            if not self.reason:
+                self._last_word()
             self._fd = -1
             self._end("shutdown", clean=False)
             self._owner.link_down(self, self.reason, self.clean)
@@ -248,7 +254,7 @@ class Link:
             if patience.cancelled_caught:
                 self.fail("write-timeout")
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.fail("broken")
+            self._stop_writing()
 
     async def _write_all(self, patience: trio.CancelScope) -> None:
         data = self._unsent or self._session.data_to_send(SEND_BYTES)
@@ -260,6 +266,23 @@ class Link:
             data = self._session.data_to_send(SEND_BYTES)
         patience.deadline = float("inf")
         self._blocked = False
+
+    def _last_word(self) -> None:
+        """This node is being cancelled: say CLOSE if that takes no waiting."""
+        if self.up and self._fd >= 0 and not self._blocked:
+            self._session.close()
+            with suppress(OSError):
+                os.write(self._fd, self._session.data_to_send(SEND_BYTES))
+
+    def _stop_writing(self) -> None:
+        """The peer takes nothing more, yet its CLOSE may still wait to be read.
+
+        A broken stream is evidence of a dead process and CLOSE is not, so `_read` has the last
+        word; it finds the CLOSE or the error within `CLOSE_SECONDS`.
+        """
+        self._blocked = True
+        self._broken = True
+        self._scope.deadline = min(self._scope.deadline, trio.current_time() + CLOSE_SECONDS)
 
     async def _finish_writing(self) -> None:
         """Half-close, then let `_read` wait for the peer's end.

@@ -18,6 +18,7 @@ from gossipnet.errors import HomeError
 
 LOCK_FILE = "daemon.lock"
 _MAX_BYTES = 4096
+_LINE_BYTES = 64
 
 
 class HomeLock:
@@ -36,11 +37,18 @@ class HomeLock:
         """Note this process and that the database has now been opened ``opens`` times.
 
         The text is not fsynced: losing it in a power cut only loses a hint.
+
+        Raises:
+          HomeError: The disk did not take it.
         """
         self.opens = opens
-        text = json.dumps({"pid": os.getpid(), "opens": opens}) + "\n"
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, text.encode(), 0)
+        # Overwritten in place: a full disk has no room for a new file, and must not cost the count.
+        text = json.dumps({"pid": os.getpid(), "opens": opens}).ljust(_LINE_BYTES - 1) + "\n"
+        try:
+            os.pwrite(self._fd, text.encode(), 0)
+            os.ftruncate(self._fd, len(text))
+        except OSError as error:
+            raise HomeError(f"cannot write {self._path}: {error.strerror}") from error
 
 
 @contextmanager
@@ -53,24 +61,26 @@ def lock_home(home: Path) -> Iterator[HomeLock]:
     path = home / LOCK_FILE
     fd = _open(home, path)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _count(_read(fd).get("pid"))
-            who = f" (process {holder})" if holder else ""
-            raise HomeError(
-                f"a gossipnet daemon{who} already runs on {home}: stop it, or give this one "
-                "another folder with --home"
-            ) from None
-        lock = HomeLock(path, fd)
-        lock.write(lock.opens)
-        yield lock
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        raise HomeError(f"cannot write {path}: {error.strerror}") from error
+        yield _locked(home, path, fd)
     finally:
         os.close(fd)
+
+
+def _locked(home: Path, path: Path, fd: int) -> HomeLock:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = _count(_read(fd).get("pid"))
+        who = f" (process {holder})" if holder else ""
+        raise HomeError(
+            f"a gossipnet daemon{who} already runs on {home}: stop it, or give this one "
+            "another folder with --home"
+        ) from None
+    except OSError as error:
+        raise HomeError(f"cannot lock {path}: {error.strerror}") from error
+    lock = HomeLock(path, fd)
+    lock.write(lock.opens)
+    return lock
 
 
 def _open(home: Path, path: Path) -> int:

@@ -24,6 +24,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 import trio
@@ -45,8 +47,20 @@ CONGESTED_BYTES = 32 << 20
 _RESEEK_ROWS = 256
 _PAGE = 4096
 
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Commits wait, or no longer do.
+
+    Attributes:
+      reason: One sentence; "" when they no longer wait.
+    """
+
+    reason: str
+
+
 _Ranges = dict[LogId, list[tuple[int, int]]]
-Deliver = Callable[[Committed | LogRead], None]
+Deliver = Callable[[Committed | LogRead | Deferred], None]
 
 
 class Store:
@@ -68,7 +82,7 @@ class Store:
         self._database = database
         self._lazy_sync = durability == "every-second"
         self._queue: SimpleQueue[Commit | ReadLog | None] = SimpleQueue()
-        self._done: deque[Committed | LogRead | Exception] = deque()
+        self._done: deque[Committed | LogRead | Deferred | Exception] = deque()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -85,6 +99,7 @@ class Store:
         self.backlog = 0
         # What follows belongs to the thread.
         self._pending: list[Commit] = []
+        self._why_deferred = ""
         self._due = 0.0
         self._sync_due = 0.0
         self._wal_bytes = 0
@@ -114,10 +129,9 @@ class Store:
         """Whether so much waits for the disk that nothing more should be taken from links."""
         return self.backlog > CONGESTED_BYTES
 
-    async def uncongested(self) -> None:
-        """Wait until `congested` is false."""
-        while self.congested:
-            await self._room.wait()
+    def room(self) -> trio.Event | None:
+        """None, or while `congested` what is set when it no longer is."""
+        return self._room if self.congested else None
 
     async def run(
         self,
@@ -138,7 +152,9 @@ class Store:
                 done = self._done.popleft()
                 if isinstance(done, Exception):
                     raise done
-                if isinstance(done, Committed):
+                if isinstance(done, Deferred):
+                    self.deferred = done.reason
+                elif isinstance(done, Committed):
                     self._release(done.number)
                 deliver(done)
 
@@ -156,7 +172,10 @@ class Store:
         self._queue.put(None)
         if self._started:
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(self._thread.join)
+                # A limiter of its own: look-ups that hang may hold all the others.
+                await trio.to_thread.run_sync(self._thread.join, limiter=trio.CapacityLimiter(1))
+        else:
+            self._database.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
         for done in self._done:
@@ -204,7 +223,7 @@ class Store:
             if isinstance(job, Commit):
                 self._add(job)
             elif isinstance(job, ReadLog):
-                if self._pending and not self.deferred:
+                if self._pending and not self._why_deferred:
                     self._commit()
                 self._answer(job)
             else:
@@ -220,7 +239,7 @@ class Store:
         if not self._pending:
             self._due = time.monotonic() + MERGE_SECONDS
         self._pending.append(commit)
-        if commit.urgent and not self.deferred:
+        if commit.urgent and not self._why_deferred:
             self._due = 0.0
 
     def _commit(self) -> None:
@@ -228,10 +247,10 @@ class Store:
         try:
             self._database.write(self._pending)
         except WriteDeferred as error:
-            self.deferred = str(error)
+            self._defer(str(error))
             self._due = time.monotonic() + RETRY_SECONDS
             return
-        self.deferred = ""
+        self._defer("")
         self.commits += len(self._pending)
         self.transactions += 1
         written = sum(len(r.data) + 64 for commit in self._pending for r in commit.records)
@@ -244,12 +263,17 @@ class Store:
         if self._wal_bytes >= CHECKPOINT_BYTES:
             self._checkpoint()
 
+    def _defer(self, why: str) -> None:
+        if why != self._why_deferred:
+            self._why_deferred = why
+            self._complete(Deferred(why))
+
     def _checkpoint(self) -> None:
         self._wal_bytes = 0
         try:
             self._database.checkpoint()
-        except WriteDeferred as error:  # the WAL holds it all; the next one tries again
-            self.deferred = str(error)
+        except WriteDeferred:  # the WAL holds it all; the next one tries again
+            return
 
     def _sync_wal(self) -> None:
         """Fsync the WAL alone: a checkpoint each second would write every page twice."""
@@ -280,7 +304,8 @@ class Store:
         self._database.write(self._pending)
         if self._lazy_sync:
             self._sync_wal()
-        self._database.checkpoint()
+        with suppress(WriteDeferred):  # no room to move it, but the WAL holds it all
+            self._database.checkpoint()
 
     def _close_database(self) -> None:
         try:
@@ -289,7 +314,7 @@ class Store:
             if not self._failed:
                 self._complete(error)
 
-    def _complete(self, done: Committed | LogRead | Exception) -> None:
+    def _complete(self, done: Committed | LogRead | Deferred | Exception) -> None:
         self._done.append(done)
         try:
             os.write(self._wake_write, b"\0")

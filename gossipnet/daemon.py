@@ -1,0 +1,135 @@
+"""The daemon: a node, its local socket, its log, and the signals that end it.
+
+The composition root of ``gossipnet run``. SIGTERM and SIGINT mean "back soon": what was written is
+made durable, the others are told, and the process ends within `node.GRACE_SECONDS`; a second signal
+ends it at once. ``gossipnet leave`` ends it too, for good. What goes wrong ends it with an error:
+it never hangs half alive.
+"""
+
+import resource
+import signal
+import traceback
+from collections.abc import AsyncIterator
+
+import trio
+
+import gossipnet
+from gossipnet import ids
+from gossipnet.config import Settings
+from gossipnet.errors import UserError
+from gossipnet.io.client_server import ClientServer
+from gossipnet.io.logs import LogWriter, log_event, start_logging, stop_logging
+from gossipnet.node import GRACE_SECONDS, Node, run_node, sole_error, stop
+
+_SPARE_DESCRIPTORS = 512
+"""For links, dials, the database and the interpreter, beside one for each client."""
+
+
+def run_daemon(settings: Settings, invite: str = "gossipnet invite") -> None:
+    """Run one daemon until a signal or ``gossipnet leave`` ends it.
+
+    Args:
+      settings: Settled; see `gossipnet.config.load`.
+      invite: The command that the last line of the start block suggests.
+
+    Raises:
+      UserError: What is wrong with the home, the port, the disk, ..., in one sentence.
+      Exception: A bug; its traceback is on standard error.
+    """
+    writer = start_logging(settings.log_level, settings.log_format)
+    _limit_process(settings.max_clients)
+    try:
+        trio.run(_run, settings, writer, invite)
+    except BaseException as error:
+        sole = sole_error(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(sole, UserError | KeyboardInterrupt):
+            raise sole from None
+        for line in traceback.format_exception(error):
+            writer.line(line.rstrip("\n"))
+        raise sole or error from None
+    finally:
+        stop_logging(writer)
+
+
+async def _run(settings: Settings, writer: LogWriter, invite: str) -> None:
+    began = trio.current_time()
+    ending = trio.Event()
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as watch:
+            watch.start_soon(_watch, signals, ending, watch.cancel_scope)
+            async with run_node(settings) as node:
+                await _serve(settings, node, writer, ending, began, invite)
+            watch.cancel_scope.cancel()
+    log_event("stopped", "left the mesh" if node.engine.left else "stopped; the others know")
+
+
+async def _watch(
+    signals: AsyncIterator[int], ending: trio.Event, everything: trio.CancelScope
+) -> None:
+    async for number in signals:
+        if ending.is_set():
+            log_event("stopping", "second signal: stopping at once", "warning")
+            everything.cancel()
+            return
+        log_event("stopping", f"{signal.Signals(number).name}: saying goodbye")
+        ending.set()
+
+
+async def _serve(
+    settings: Settings,
+    node: Node,
+    writer: LogWriter,
+    ending: trio.Event,
+    began: float,
+    invite: str,
+) -> None:
+    """Serve clients until it is time to go; their writes are durable when this returns."""
+    async with trio.open_nursery() as nursery:
+        server = ClientServer(node.driver, settings.socket, settings.max_clients)
+        await nursery.start(server.run)
+        _announce(settings, node, writer, trio.current_time() - began, invite)
+        nursery.start_soon(_end_when_left, node, ending)
+        await ending.wait()
+        await stop(node, trio.current_time() + GRACE_SECONDS)
+        nursery.cancel_scope.cancel()
+
+
+async def _end_when_left(node: Node, ending: trio.Event) -> None:
+    await node.driver.left.wait()
+    ending.set()
+
+
+def _announce(
+    settings: Settings, node: Node, writer: LogWriter, seconds: float, invite: str
+) -> None:
+    identity = node.identity
+    mesh = f"{identity.trust.mesh_name} {ids.short(identity.trust.mesh_id)}"
+    keys = len(node.keyspace)
+    if writer.as_json:
+        log_event("ready", f"node {identity.name} of mesh {mesh} listens on {node.listening[0]}")
+        return
+    told = ", ".join(node.advertised)
+    note = f" (advertised {told})" if told != ", ".join(node.listening) else ""
+    for line in (
+        f"gossipnet {gossipnet.__version__}  node {identity.name} {ids.short(identity.node_id)}"
+        f"  mesh {mesh}",
+        f"  gossip  {', '.join(node.listening)}{note}",
+        f"  socket  {settings.socket} (0600)",
+        f"  state   {keys} key{'' if keys == 1 else 's'}, epoch {node.epoch:08x},"
+        f" durability {settings.durability}",
+        f"ready in {seconds:.1f} s. Next (another terminal): {invite}",
+    ):
+        writer.line(line)
+
+
+def _limit_process(max_clients: int) -> None:
+    """No core file, for it would hold keys; and a descriptor for each client, if allowed."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max_clients + _SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        except (OSError, ValueError):  # macOS has a limit of its own below the hard one
+            log_event("few-files", f"only {soft} files may be open at once", "warning")

@@ -1,0 +1,430 @@
+"""The driver: sole owner of one `Engine`, between it and sockets, disk and clock.
+
+Inputs go to the engine the moment they come. Effects are carried out once per turn of the loop, by
+one task: whatever became ready together (messages of many links, a commit, a client's batch) is
+answered by one pass, one record and one write per link. That task also keeps the engine's timer;
+nothing here costs a checkpoint per message.
+
+An engine that raises takes the driver, and so the process, down: a bug must be seen. What a peer
+causes ends that peer's link. Knows nothing of what effects are for.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from gossipnet.identity.peer import Peer
+from gossipnet.ids import NodeId, short
+from gossipnet.io.dialer import DialError, connect
+from gossipnet.io.join_stream import JoinStream
+from gossipnet.io.link import Link
+from gossipnet.io.logs import log_event
+from gossipnet.io.sockets import remote_address
+from gossipnet.io.store import Deferred, Store
+from gossipnet.protocol.effects import (
+    CloseLink,
+    Commit,
+    Committed,
+    Dial,
+    DialFailed,
+    DialFailure,
+    Effect,
+    Event,
+    Heard,
+    Input,
+    JoinClose,
+    JoinClosed,
+    JoinOpened,
+    JoinReceived,
+    JoinSend,
+    LinkDown,
+    LinkUp,
+    LogRead,
+    ReadLog,
+    Received,
+    Send,
+)
+from gossipnet.protocol.engine import Engine
+from gossipnet.protocol.session import Session
+
+MAX_LINKS = 256
+"""Links at once, half-open ones included; an engine keeps about ten, a seed is asked by more."""
+MAX_DIALS = 32
+MAX_JOINS = 16
+# A dial that ends for one of these found no peer that speaks; for any other, a wrong one.
+_SPEECHLESS = frozenset({"broken", "closed", "truncated", "handshake-timeout", "shutdown"})
+
+
+class SessionMaker(Protocol):
+    """See `gossipnet.io.sessions.Sessions`."""
+
+    def dial(self, expected: NodeId | None) -> Session:
+        """The dialling side."""
+        ...
+
+    def answer(self) -> Session:
+        """The side that was dialled."""
+        ...
+
+
+class Driver:
+    """Carries one engine.
+
+    Args:
+      engine: Started; nobody else feeds it inputs or takes its effects.
+      store: Started; nobody else gives it commits.
+      sessions: Makes the sessions of new links.
+      wall: Unix seconds.
+
+    Attributes:
+      engine: For reading, and for its commands; call `flush` after those.
+      counters: What happened at the sockets, by name.
+      on_committed: Called with the number of each commit once the engine knows of it.
+      stopping: No link, dial or join is begun any more.
+      left: Set when this node has signed off the mesh: the process should stop.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        sessions: SessionMaker,
+        *,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.engine = engine
+        self.counters: Counter[str] = Counter()
+        self.on_committed: list[Callable[[int], None]] = []
+        self.left = trio.Event()
+        self.wall = wall
+        self._store = store
+        self._sessions = sessions
+        self._links: dict[int, Link] = {}
+        self._running: dict[Link, None] = {}
+        self._joins: dict[int, JoinStream] = {}
+        self._next_number = 1
+        self._dials = 0
+        self._dirty: dict[Link, None] = {}
+        self._wanted = True
+        self._turning = False
+        self._parked: trio.lowlevel.Task | None = None
+        self._waiting: dict[int, trio.Event] = {}
+        self.stopping = False
+        self._links_gone = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._actions: dict[type[Effect], Callable[..., None]] = {
+            Send: self._send,
+            Dial: self._start_dial,
+            CloseLink: self._close_link,
+            Commit: store.commit,
+            ReadLog: store.read,
+            JoinSend: self._join_send,
+            JoinClose: self._join_close,
+            Event: self._tell,
+        }
+
+    # ------------------------------------------------------------ for everybody
+
+    def feed(self, event: Input) -> None:
+        """Give the engine one input."""
+        self.engine.handle(event, trio.current_time(), self.wall())
+        self.flush()
+
+    def flush(self) -> None:
+        """Have effects carried out before the loop sleeps. Cheap, and may be called often."""
+        if not self._wanted:
+            self._wanted = True
+            if self._parked is not None:
+                trio.lowlevel.reschedule(self._parked)
+                self._parked = None
+
+    async def wait_committed(self, number: int) -> None:
+        """Wait until commit ``number`` is durable.
+
+        Args:
+          number: From `Engine.ticket`.
+        """
+        self.flush()
+        while self.engine.committed < number:
+            waiter = self._waiting.get(number)
+            if waiter is None:
+                waiter = self._waiting[number] = trio.Event()
+            await waiter.wait()
+
+    @property
+    def deferred(self) -> str:
+        """Why commits wait (a full disk, in one sentence), or ""."""
+        return self._store.deferred
+
+    def status_extra(self) -> dict[str, object]:
+        """What the engine cannot know, for ``GOSSIP STATUS``."""
+        return {
+            "disk": self._store.deferred or "ok",
+            "disk_backlog_bytes": self._store.backlog,
+            "transactions": self._store.transactions,
+            "commits": self._store.commits,
+            "links": len(self._links),
+            "half_open": len(self._running) - len(self._links),
+            "dials": self._dials,
+            "joins": len(self._joins),
+            "io": dict(self.counters),
+        }
+
+    # ------------------------------------------------------------ the tasks
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Drive until cancelled.
+
+        Raises:
+          StoreError: The disk failed.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                await nursery.start(self._store.run, self._stored)
+                task_status.started()
+                while True:
+                    with trio.CancelScope() as timer:
+                        await self._turn_until_due(timer)
+        finally:
+            self._nursery = None
+
+    async def _turn_until_due(self, timer: trio.CancelScope) -> None:
+        while True:
+            self._turn()
+            # Moving one scope's deadline is cheaper than a scope per turn.
+            due = self.engine.deadline()
+            if timer.deadline != due:
+                timer.deadline = due
+            await self._rest()
+
+    async def _rest(self) -> None:
+        if self._wanted:
+            await trio.lowlevel.checkpoint()
+            return
+        self._parked = trio.lowlevel.current_task()
+
+        def abort(_raise_cancel: object) -> trio.lowlevel.Abort:
+            self._parked = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def _turn(self) -> None:
+        self._wanted = False
+        engine = self.engine
+        now, wall = trio.current_time(), self.wall()
+        if engine.deadline() <= now:
+            engine.tick(now, wall)
+        self._turning = True
+        for effect in engine.take_effects(now, wall):
+            self._actions[type(effect)](effect)
+        dirty, self._dirty = self._dirty, {}
+        for link in dirty:
+            link.pump()
+        self._turning = False
+        if self._dirty:  # these had too much for one turn
+            self._wanted = True
+        if engine.left:
+            self.left.set()
+
+    async def shut(self, reason: str) -> None:
+        """Carry out what the engine wants, say CLOSE on every link, and wait until all have ended.
+
+        Bounded by `link.CLOSE_SECONDS`. No link is opened any more; inputs still reach the engine.
+        """
+        self.stopping = True
+        self._turn()
+        for link in list(self._running):
+            if link.up:
+                link.close(reason)
+            else:
+                link.fail(reason)
+        for join in self._joins.values():
+            join.close()
+        while self._running:
+            self._links_gone = trio.Event()
+            await self._links_gone.wait()
+
+    def part(self) -> None:
+        """Say goodbye as far as that takes no waiting; nothing if the driver has ended."""
+        if self._nursery is not None and not self.stopping:
+            self.engine.goodbye()
+            self._turn()
+
+    # ------------------------------------------------------------ links: effects
+
+    def _send(self, effect: Send) -> None:
+        link = self._links.get(effect.link)
+        if link is None:
+            self.counters["sends_to_ended_links"] += 1
+        elif not link.send(effect.lane, effect.payload):
+            self.counters["links_too_slow"] += 1
+            link.fail("slow")
+
+    def _close_link(self, effect: CloseLink) -> None:
+        link = self._links.pop(effect.link, None)
+        if link is not None:
+            link.close(effect.reason)
+
+    def _start_dial(self, effect: Dial) -> None:
+        if self.stopping or self._dials >= MAX_DIALS or len(self._running) >= MAX_LINKS:
+            self.counters["dials_refused"] += 1
+            self.feed(DialFailed(effect.dial, DialFailure.UNREACHABLE, "too many links or dials"))
+            return
+        assert self._nursery is not None
+        self._dials += 1
+        self._nursery.start_soon(self._dial, effect)
+
+    async def _dial(self, effect: Dial) -> None:
+        deadline = trio.current_time() + effect.deadline
+        try:
+            stream = await connect(effect.address, effect.deadline)
+        except DialError as error:
+            self._dials -= 1
+            self.feed(DialFailed(effect.dial, error.failure, str(error)))
+            return
+        link = Link(
+            self,
+            stream,
+            self._sessions.dial(effect.expected),
+            address=effect.address,
+            dialed=effect.dial,
+            deadline=deadline,
+        )
+        link.on_established = self._dial_ended
+        await self._carry(link)
+
+    def _dial_ended(self) -> None:
+        self._dials -= 1
+
+    async def answer_link(
+        self,
+        stream: trio.SocketStream,
+        first: bytes,
+        *,
+        deadline: float,
+        admitted: Callable[[], None],
+    ) -> None:
+        """Carry a link that a peer dialled until it ends (see `listener.Door`)."""
+        if self.stopping or len(self._running) >= MAX_LINKS:
+            self.counters["links_refused_full"] += 1
+            return
+        link = Link(
+            self,
+            stream,
+            self._sessions.answer(),
+            address=remote_address(stream),
+            dialed=None,
+            deadline=deadline,
+        )
+        link.on_established = admitted
+        await self._carry(link, first)
+
+    async def _carry(self, link: Link, first: bytes = b"") -> None:
+        self._running[link] = None
+        try:
+            await link.run(first)
+        finally:
+            del self._running[link]
+            self._dirty.pop(link, None)
+            if not self._running:
+                self._links_gone.set()
+
+    # ------------------------------------------------------------ links: what they tell
+
+    def link_up(self, link: Link, peer: Peer) -> None:
+        """See `LinkOwner`."""
+        link.number = self._number()
+        self._links[link.number] = link
+        self.feed(LinkUp(link.number, peer, link.dialed, link.address))
+
+    def link_message(self, link: Link, payload: bytes) -> None:
+        """See `LinkOwner`."""
+        self.feed(Received(link.number, payload))
+
+    def link_heard(self, link: Link) -> None:
+        """See `LinkOwner`."""
+        self.feed(Heard(link.number))
+
+    def link_down(self, link: Link, reason: str, clean: bool) -> None:
+        """See `LinkOwner`."""
+        self.counters[f"link_ended_{reason.replace('-', '_')}"] += 1
+        if link.up:
+            if self._links.pop(link.number, None) is not None:
+                self.feed(LinkDown(link.number, clean, reason))
+        elif link.dialed is not None:
+            self._dials -= 1
+            failure = DialFailure.UNREACHABLE if reason in _SPEECHLESS else DialFailure.HANDSHAKE
+            self.feed(DialFailed(link.dialed, failure, reason))
+        else:
+            log_event("link-refused", f"{link.address or 'a stranger'}: {reason}", "debug")
+
+    def link_dirty(self, link: Link) -> None:
+        """See `LinkOwner`."""
+        self._dirty[link] = None
+        if not self._turning:
+            self.flush()
+
+    def room(self) -> trio.Event | None:
+        """See `LinkOwner`."""
+        return self._store.room()
+
+    # ------------------------------------------------------------ joins
+
+    async def answer_join(self, stream: trio.SocketStream, first: bytes) -> None:
+        """Carry a join until it ends (see `listener.Door`)."""
+        if self.stopping or len(self._joins) >= MAX_JOINS:
+            self.counters["joins_refused_full"] += 1
+            return
+        join = JoinStream(self, stream, self._number())
+        self._joins[join.number] = join
+        self.feed(JoinOpened(join.number, remote_address(stream)))
+        await join.run(first)
+
+    def join_received(self, join: JoinStream, data: bytes) -> None:
+        """See `JoinOwner`."""
+        if join.number in self._joins:
+            self.feed(JoinReceived(join.number, data))
+
+    def join_closed(self, join: JoinStream) -> None:
+        """See `JoinOwner`."""
+        if self._joins.pop(join.number, None) is not None:
+            self.feed(JoinClosed(join.number))
+
+    def _join_send(self, effect: JoinSend) -> None:
+        join = self._joins.get(effect.join)
+        if join is not None and not join.send(effect.data):
+            self.counters["joins_too_slow"] += 1
+
+    def _join_close(self, effect: JoinClose) -> None:
+        join = self._joins.pop(effect.join, None)
+        if join is not None:
+            join.close()
+
+    # ------------------------------------------------------------ disk and log
+
+    def _stored(self, done: Committed | LogRead | Deferred) -> None:
+        if isinstance(done, Deferred):
+            if done.reason:
+                self.counters["commits_deferred"] += 1
+                log_event("disk-full", f"{done.reason}; writes wait until then", "error")
+            else:
+                log_event("disk-ok", "the disk takes writes again", "warning")
+            return
+        self.feed(done)
+        if isinstance(done, Committed):
+            for number in [n for n in self._waiting if n <= done.number]:
+                self._waiting.pop(number).set()
+            for callback in self.on_committed:
+                callback(done.number)
+
+    def _tell(self, effect: Event) -> None:
+        log_event(effect.kind, effect.text, effect.level, short(effect.node) if effect.node else "")
+
+    def _number(self) -> int:
+        number, self._next_number = self._next_number, self._next_number + 1
+        return number

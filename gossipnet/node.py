@@ -1,0 +1,296 @@
+"""A whole node: home, database, engine, links. Everything of a daemon but its socket and signals.
+
+`open_node` embeds one in a trio program, and `daemon` is built on the same. What is opened first is
+closed last: the lock on the home outermost, then the port, the store, the driver, and the listener
+innermost, which takes nobody in before everything else stands.
+"""
+
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import trio
+
+import gossipnet
+from gossipnet.config import Settings, join_address, load, split_address
+from gossipnet.errors import StoreError
+from gossipnet.identity.home import Home, NodeIdentity
+from gossipnet.io.admission import Admission
+from gossipnet.io.driver import Driver
+from gossipnet.io.listener import Listener, bind
+from gossipnet.io.lock import lock_home
+from gossipnet.io.logs import log_event
+from gossipnet.io.recovery import MARKER_KEY, Recovered, open_home_database
+from gossipnet.io.sessions import Sessions
+from gossipnet.io.sockets import own_hosts
+from gossipnet.io.store import Store
+from gossipnet.protocol.engine import Engine, EngineSettings
+from gossipnet.state.keyspace import Keyspace
+from gossipnet.state.replica import Replica
+
+GRACE_SECONDS = 2.0
+"""How long a node that stops waits for its disk and its peers."""
+
+T = TypeVar("T")
+
+
+class Node:
+    """A running node; `open_node` makes and ends it.
+
+    Keys and values are bytes. Reads are dictionary reads; writes return once they are durable, and
+    may raise what the keyspace raises: `NotPermitted`, `WrongType` and the like.
+
+    Attributes:
+      identity: Whose node it is.
+      driver: Its engine's driver.
+      epoch: Which log of this identity it writes, u32.
+      listening: ``HOST:PORT`` of every socket that peers can dial.
+      advertised: ``HOST:PORT`` that the others are told.
+    """
+
+    def __init__(
+        self, identity: NodeIdentity, driver: Driver, epoch: int, listener: Listener
+    ) -> None:
+        self.identity = identity
+        self.driver = driver
+        self.epoch = epoch
+        self.listening = listener.addresses
+        self.advertised: tuple[str, ...] = ()
+
+    @property
+    def engine(self) -> Engine:
+        """The protocol engine."""
+        return self.driver.engine
+
+    @property
+    def keyspace(self) -> Keyspace:
+        """All state. Reading needs nothing more; write through `write`."""
+        return self.driver.engine.keyspace
+
+    async def write(self, change: Callable[[Keyspace], T]) -> T:
+        """Make changes that become durable, and visible elsewhere, together.
+
+        Args:
+          change: Called at once with the keyspace; must not await.
+
+        Returns:
+          What ``change`` returned, once it is on disk.
+
+        Raises:
+          StoreError: The disk is full; nothing was changed.
+        """
+        if self.driver.deferred:
+            raise StoreError(self.driver.deferred)
+        result = change(self.keyspace)
+        await self.driver.wait_committed(self.engine.ticket())
+        return result
+
+    def get(self, key: bytes) -> bytes | None:
+        """The string at ``key``, or None."""
+        return self.keyspace.get(key)
+
+    async def set(self, key: bytes, value: bytes) -> None:
+        """Set the string at ``key``."""
+        await self.write(lambda keyspace: keyspace.set(key, value))
+
+    async def delete(self, key: bytes) -> bool:
+        """Remove ``key``, of any type; False if there was none."""
+        return await self.write(lambda keyspace: keyspace.delete(key))
+
+    async def increment(self, key: bytes, by: int = 1) -> int:
+        """Add to the counter at ``key``; increments on different nodes add up."""
+        return await self.write(lambda keyspace: keyspace.increment(key, by))
+
+    def members(self) -> list[dict[str, Any]]:
+        """Who is in the mesh: rows as in ``gossipnet members --json``."""
+        return self.engine.members_table()
+
+    def status(self) -> dict[str, Any]:
+        """This node's health, as in ``gossipnet status --json``."""
+        return {**self.engine.status(), **self.driver.status_extra()}
+
+
+@asynccontextmanager
+async def open_node(
+    home: str | os.PathLike[str],
+    *,
+    listen: str | None = None,
+    join: Sequence[str] = (),
+    advertise: Sequence[str] = (),
+    durability: str | None = None,
+) -> AsyncIterator[Node]:
+    """Embed a node in a trio program, for the length of the block.
+
+    It runs in tasks of its own, and says goodbye to the others when the block ends. It has no local
+    socket, takes no signals, and logs to the `logging` logger ``gossipnet``.
+
+    Args:
+      home: A home that ``gossipnet init`` or ``join`` has made; no daemon may run on it.
+      listen: ``HOST:PORT`` for links; port 0 takes a free one. Default: as for the daemon.
+      join: ``HOST:PORT`` of members to dial.
+      advertise: ``HOST:PORT`` that the others should dial; empty finds it out.
+      durability: ``always`` or ``every-second``.
+
+    Raises:
+      UserError: One sentence about what is wrong with the home, the port or a setting.
+    """
+    flags = {
+        "home": os.fspath(home),
+        "listen": listen,
+        "join": list(join) or None,
+        "advertise": list(advertise) or None,
+        "durability": durability,
+        "socket": Path(os.devnull),
+    }
+    with _alone():
+        async with run_node(load(flags, {})) as node:
+            yield node
+
+
+@asynccontextmanager
+async def run_node(settings: Settings) -> AsyncIterator[Node]:
+    """Everything that `open_node` does, under settled settings.
+
+    Raises an ExceptionGroup when one of its tasks fails.
+    """
+    with lock_home(settings.home) as lock:
+        identity = Home(settings.home).load()
+        listener = Listener(await bind(settings.listen), Admission(), identity.trust.mesh_id)
+        try:
+            recovered = open_home_database(settings.home, lock, settings.durability, os.urandom)
+            store = Store(recovered.database, settings.durability)
+            try:
+                engine = await _build(settings, identity, listener, recovered)
+                store.start()
+                driver = Driver(engine, store, Sessions(identity))
+                node = Node(identity, driver, recovered.epoch, listener)
+                node.advertised = advertised(settings, listener)
+                _tell_recovery(recovered)
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(driver.run)
+                    await nursery.start(listener.run, driver)
+                    with _parting(engine, driver):
+                        yield node
+                        await stop(node, trio.current_time() + GRACE_SECONDS)
+                    nursery.cancel_scope.cancel()
+            finally:
+                await store.stop([(MARKER_KEY, recovered.marker.stopped().encode())])
+        finally:
+            listener.close()
+
+
+async def stop(node: Node, deadline: float) -> None:
+    """Make what was written durable and say goodbye, both by ``deadline`` (trio time).
+
+    The second call does nothing.
+    """
+    engine, driver = node.engine, node.driver
+    if driver.stopping:
+        return
+    with trio.CancelScope(deadline=deadline):
+        await driver.wait_committed(engine.ticket())
+    with trio.CancelScope(deadline=deadline):
+        if not engine.left:
+            engine.goodbye(trio.current_time(), time.time())
+        await driver.shut("goodbye")
+
+
+async def _build(
+    settings: Settings, identity: NodeIdentity, listener: Listener, recovered: Recovered
+) -> Engine:
+    wall = time.time()
+    replica = Replica(
+        key=identity.key,
+        chain=identity.chain,
+        trust=identity.trust,
+        epoch=recovered.epoch,
+        wall=wall,
+    )
+
+    def read_back() -> None:
+        for data in recovered.database.read_records():
+            replica.load(data)
+        replica.finish_loading(wall)
+
+    # In a thread, so that a signal, or the program around, need not wait for a large home.
+    await trio.to_thread.run_sync(read_back)
+    now = trio.current_time()
+    engine = Engine(
+        identity,
+        replica,
+        EngineSettings(
+            addresses=advertised(settings, listener),
+            seeds=settings.join,
+            zone=settings.zone,
+            software=f"gossipnet/{gossipnet.__version__}",
+        ),
+        rng=random.Random(os.urandom(32)),
+        entropy=os.urandom,
+        now=now,
+        wall=wall,
+    )
+    engine.start(_engine_meta(recovered.meta), now, wall)
+    return engine
+
+
+def _engine_meta(meta: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {key: value for key, value in meta.items() if not key.startswith("io.")}
+
+
+def advertised(settings: Settings, listener: Listener) -> tuple[str, ...]:
+    """What others should dial: as set, else the address listened on, else those of the routes."""
+    if settings.advertise:
+        return settings.advertise
+    host, port = split_address(listener.addresses[0])
+    if host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return listener.addresses
+    hosts = [own for own in own_hosts() if host == "::" or ":" not in own]
+    return tuple(join_address(own, port) for own in hosts or ["127.0.0.1"])
+
+
+def _tell_recovery(recovered: Recovered) -> None:
+    why = {
+        "power-loss": "the machine stopped before the last writes were on disk",
+        "moved": "the home was moved",
+        "copied": "the home is a copy",
+        "other-machine": "the home comes from another machine",
+        "restored": "the database was put back from an older copy",
+    }.get(recovered.new_epoch)
+    if why is not None:
+        log_event("new-epoch", f"{why}: this node goes on in a new log", "warning")
+
+
+@contextmanager
+def _parting(engine: Engine, driver: Driver) -> Iterator[None]:
+    """When the block fails or is cancelled, still say goodbye as far as that takes no waiting."""
+    try:
+        yield
+    except BaseException:
+        driver.part()
+        raise
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Raise a sole error as itself: whoever embeds a node need not know of its nursery."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        sole = sole_error(group)
+        if sole is None:
+            raise
+        raise sole from sole.__cause__
+
+
+def sole_error(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """The one error in nested groups, or None if there are several."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        if len(found.exceptions) != 1:
+            return None
+        found = found.exceptions[0]
+    return found
