@@ -8,9 +8,8 @@ command pays for it: ``tomllib`` and ``difflib`` come in only when they are need
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gossipnet.errors import ConfigError
 
@@ -24,8 +23,7 @@ SOCKET_PATH_LIMIT = 103 if sys.platform == "darwin" else 107
 _OUTSIDE = frozenset({"HOME", "PASSPHRASE", "VECTORS", "REQUIRE_ALL"})  # not settings of a daemon
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What one daemon or one command runs with.
 
     Attributes:
