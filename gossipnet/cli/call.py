@@ -5,7 +5,8 @@ import os
 import sys
 from typing import Any
 
-from gossipnet.cli.connection import ask, open_client
+from gossipnet.cli.connection import TIMEOUT_SECONDS, ask, open_client
+from gossipnet.cli.durations import parse_duration
 from gossipnet.cli.options import Command, add_socket
 from gossipnet.cli.terminal import put, put_bytes, put_json, quoted
 
@@ -20,12 +21,19 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     shape.add_argument(
         "--no-raw", action="store_true", help="types and quotes shown (default on a terminal)"
     )
+    parser.add_argument(
+        "--timeout",
+        type=parse_duration,
+        default=TIMEOUT_SECONDS,
+        metavar="TIME",
+        help="how long to wait for the reply (30s)",
+    )
     add_socket(parser)
 
 
 def _execute(arguments: argparse.Namespace) -> int:
     words = [os.fsencode(word) for word in (arguments.command, *arguments.words)]
-    with open_client(arguments) as client:
+    with open_client(arguments, arguments.timeout) as client:
         reply = ask(client, *words)
     if arguments.json:
         put_json({"reply": reply})
@@ -60,6 +68,8 @@ def _scalar(reply: Any) -> str:
         return f"(double) {reply:.17g}"
     if isinstance(reply, bytes):
         return quoted(reply)
+    if isinstance(reply, Exception):
+        return f"(error) {reply}"
     return str(reply)
 
 

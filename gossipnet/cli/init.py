@@ -11,7 +11,7 @@ from gossipnet.cli.options import Command, home_of, suggestion
 from gossipnet.cli.terminal import next_step, put_json, say
 from gossipnet.errors import UsageError, UserError
 
-_NO_PASSPHRASE = (
+_OPEN_ROOT_KEY = (
     "root.key is NOT encrypted: whoever copies that file can let anyone into this mesh, for ever. "
     "That is fine for a trial; for anything else, start again with a passphrase."
 )
@@ -82,7 +82,7 @@ def _execute(arguments: argparse.Namespace) -> int:
     say(f"mesh      {mesh:<15} {ids.short(node.trust.mesh_id)}   (the same on every machine)")
     say(f"node      {name:<15} {ids.short(node.node_id)}   key {folder}/identity.key, mode 0600")
     if passphrase is None:
-        say(f"root key  {_NO_PASSPHRASE}")
+        say(f"root key  {_OPEN_ROOT_KEY}")
     else:
         say(f"root key  {folder}/root.key, under your passphrase: keep a copy off this machine")
     next_step(suggestion(arguments, "run"), always=True)

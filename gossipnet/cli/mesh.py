@@ -50,9 +50,7 @@ def _members(arguments: argparse.Namespace) -> int:
         _TINTS,
     )
     say(_count(rows))
-    next_step(
-        suggestion(arguments, "invite") if len(rows) < 2 else suggestion(arguments, "status")
-    )
+    next_step(suggestion(arguments, "invite") if len(rows) < 2 else suggestion(arguments, "status"))
     return 0
 
 

@@ -54,6 +54,8 @@ def plain(value: Any) -> Any:
         return {_key(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
+    if isinstance(value, Exception):  # an error inside the reply of EXEC
+        return {"error": str(value)}
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     return value

@@ -108,17 +108,8 @@ def _configure_keys(parser: argparse.ArgumentParser) -> None:
 
 
 def _keys(arguments: argparse.Namespace) -> int:
-    found: set[bytes] = set()
-    cursor = b"0"
-    pattern = os.fsencode(arguments.pattern)
     with open_client(arguments) as client:
-        while True:
-            # SCAN, not KEYS: a large mesh must not keep the daemon's other clients waiting.
-            cursor, page = ask(client, "SCAN", cursor, "MATCH", pattern, "COUNT", "1000")
-            found.update(page)
-            if int(cursor) == 0:
-                break
-    keys = sorted(found)
+        keys = client.keys(os.fsencode(arguments.pattern))
     if arguments.json:
         put_json({"keys": keys})
         return 0

@@ -1,0 +1,80 @@
+"""``gossipnet run``: the daemon, in the foreground; its log goes to standard error."""
+
+import argparse
+
+from gossipnet.cli.init import add_name, node_name
+from gossipnet.cli.join import enrol_now, read_token
+from gossipnet.cli.options import Command, add_socket, settings_of, suggestion
+from gossipnet.cli.terminal import say
+from gossipnet.config import Settings
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", help="for links to other members (0.0.0.0:7117)"
+    )
+    parser.add_argument(
+        "--advertise",
+        metavar="HOST:PORT",
+        action="append",
+        help="what the others should dial, if it is not what is listened on; may be repeated",
+    )
+    parser.add_argument(
+        "--join",
+        metavar="HOST:PORT",
+        action="append",
+        help="a member to dial, beside those that are known; may be repeated",
+    )
+    parser.add_argument(
+        "--durability",
+        metavar="WHEN",
+        help="fsync 'always' before a reply (default), or 'every-second'",
+    )
+    parser.add_argument("--zone", metavar="NAME", help="the site that this machine stands at")
+    parser.add_argument("--max-clients", metavar="N", help="on the local socket (1000)")
+    parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")
+    parser.add_argument("--log-format", metavar="FORMAT", help="text or json")
+    add_socket(parser)
+    entry = parser.add_argument_group("the first time, to join and run in one go")
+    entry.add_argument(
+        "--token", metavar="TOKEN", help="join with this token (- reads it from stdin)"
+    )
+    entry.add_argument("--token-file", metavar="FILE", help="read the token from this file")
+    add_name(parser)
+
+
+def _execute(arguments: argparse.Namespace) -> int:
+    settings = settings_of(arguments)
+    if arguments.token is not None or arguments.token_file is not None:
+        _enter(arguments, settings)
+
+    from gossipnet.daemon import run_daemon
+
+    run_daemon(settings, suggestion(arguments, "invite"))
+    return 0
+
+
+def _enter(arguments: argparse.Namespace, settings: Settings) -> None:
+    """Join, unless an earlier start has done so: a service is started with the same words again."""
+    from gossipnet.identity.home import Home
+
+    home = Home(settings.home)
+    if home.exists():
+        say(f"{settings.home} holds a node already; the token is not needed")
+        return
+    name = node_name(arguments.name)
+    token = read_token(arguments.token, arguments.token_file)
+    node = enrol_now(home, token, name, settings.join)
+    say(f"joined mesh {node.trust.mesh_name} as {node.name}; later starts need no token")
+
+
+COMMANDS = {
+    "run": Command(
+        _configure,
+        _execute,
+        "gossipnet run\n"
+        "gossipnet run --listen 0.0.0.0:7200 --advertise 203.0.113.9:7200   behind NAT\n"
+        "gossipnet run --token-file /run/secrets/token                     join, then run",
+        json=False,
+    )
+}
