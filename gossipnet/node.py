@@ -25,10 +25,10 @@ from gossipnet.io.listener import Listener, bind
 from gossipnet.io.lock import lock_home
 from gossipnet.io.logs import log_event
 from gossipnet.io.recovery import MARKER_KEY, Recovered, open_home_database
-from gossipnet.io.sessions import Sessions
 from gossipnet.io.sockets import own_hosts
 from gossipnet.io.store import Store
 from gossipnet.protocol.engine import Engine, EngineSettings
+from gossipnet.protocol.handshake import Transport
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import Replica
 
@@ -166,7 +166,7 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
             try:
                 engine = await _build(settings, identity, listener, recovered)
                 store.start()
-                driver = Driver(engine, store, Sessions(identity))
+                driver = Driver(engine, store, Transport(identity, os.urandom))
                 node = Node(identity, driver, recovered.epoch, listener)
                 node.advertised = advertised(settings, listener)
                 _tell_recovery(recovered)
@@ -195,7 +195,7 @@ async def stop(node: Node, deadline: float) -> None:
         await driver.wait_committed(engine.ticket())
     with trio.CancelScope(deadline=deadline):
         if not engine.left:
-            engine.goodbye(trio.current_time(), time.time())
+            engine.goodbye()
         await driver.shut("goodbye")
 
 
@@ -223,7 +223,8 @@ async def _build(
         identity,
         replica,
         EngineSettings(
-            addresses=advertised(settings, listener),
+            # The wildcard too, if it is one: the engine learns how peers see this machine.
+            addresses=(*advertised(settings, listener), *listener.addresses[:1]),
             seeds=settings.join,
             zone=settings.zone,
             software=f"gossipnet/{gossipnet.__version__}",

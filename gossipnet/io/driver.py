@@ -12,12 +12,11 @@ causes ends that peer's link. Knows nothing of what effects are for.
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
 
 import trio
 
 from gossipnet.identity.peer import Peer
-from gossipnet.ids import NodeId, short
+from gossipnet.ids import short
 from gossipnet.io.dialer import DialError, connect
 from gossipnet.io.join_stream import JoinStream
 from gossipnet.io.link import Link
@@ -48,6 +47,7 @@ from gossipnet.protocol.effects import (
     Send,
 )
 from gossipnet.protocol.engine import Engine
+from gossipnet.protocol.handshake import Transport
 from gossipnet.protocol.session import Session
 
 MAX_LINKS = 256
@@ -58,25 +58,13 @@ MAX_JOINS = 16
 _SPEECHLESS = frozenset({"broken", "closed", "truncated", "handshake-timeout", "shutdown"})
 
 
-class SessionMaker(Protocol):
-    """See `gossipnet.io.sessions.Sessions`."""
-
-    def dial(self, expected: NodeId | None) -> Session:
-        """The dialling side."""
-        ...
-
-    def answer(self) -> Session:
-        """The side that was dialled."""
-        ...
-
-
 class Driver:
     """Carries one engine.
 
     Args:
       engine: Started; nobody else feeds it inputs or takes its effects.
       store: Started; nobody else gives it commits.
-      sessions: Makes the sessions of new links.
+      transport: Who this node is to its peers.
       wall: Unix seconds.
 
     Attributes:
@@ -91,7 +79,7 @@ class Driver:
         self,
         engine: Engine,
         store: Store,
-        sessions: SessionMaker,
+        transport: Transport,
         *,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -101,7 +89,7 @@ class Driver:
         self.left = trio.Event()
         self.wall = wall
         self._store = store
-        self._sessions = sessions
+        self._transport = transport
         self._links: dict[int, Link] = {}
         self._running: dict[Link, None] = {}
         self._joins: dict[int, JoinStream] = {}
@@ -290,7 +278,7 @@ class Driver:
         link = Link(
             self,
             stream,
-            self._sessions.dial(effect.expected),
+            Session.dial(self._transport, expected=effect.expected),
             address=effect.address,
             dialed=effect.dial,
             deadline=deadline,
@@ -316,7 +304,7 @@ class Driver:
         link = Link(
             self,
             stream,
-            self._sessions.answer(),
+            Session.answer(self._transport),
             address=remote_address(stream),
             dialed=None,
             deadline=deadline,

@@ -16,11 +16,10 @@ import trio
 
 from gossipnet.config import join_address, split_address
 from gossipnet.errors import RemoteProtocolError, UserError
-from gossipnet.ids import MeshId
 from gossipnet.io.admission import Admission, Ticket
 from gossipnet.io.link import HANDSHAKE_SECONDS
 from gossipnet.io.sockets import neighbourhood, plain_host, remote_host, tune
-from gossipnet.protocol.preamble import Kind, Preamble, read_preamble
+from gossipnet.protocol.preamble import Kind, read_kind
 
 BACKLOG = 256
 _PAUSE_SECONDS = 0.1
@@ -56,17 +55,13 @@ class Listener:
     Args:
       sockets: From `bind`.
       admission: Whom to let knock.
-      mesh_id: What callers must know.
 
     Attributes:
       addresses: ``HOST:PORT`` of each socket, with the port that was really taken.
     """
 
-    def __init__(
-        self, sockets: list[trio.SocketListener], admission: Admission, mesh_id: MeshId
-    ) -> None:
+    def __init__(self, sockets: list[trio.SocketListener], admission: Admission) -> None:
         self._sockets = sockets
-        self._mesh_id = mesh_id
         self.admission = admission
         self.addresses = tuple(
             join_address(plain_host(name[0]), name[1])
@@ -123,18 +118,18 @@ class Listener:
     ) -> None:
         try:
             first = b""
-            preamble: Preamble | None = None
+            kind: Kind | None = None
             with scope:
-                while preamble is None:
+                while kind is None:
                     data = await stream.receive_some(_READ_BYTES)
                     if not data:
                         break
                     first += data
-                    preamble = read_preamble(first, self._mesh_id)
+                    kind = read_kind(first)
             ticket.silent = False
-            if preamble is None:
+            if kind is None:
                 door.counters["greeting_silent"] += 1
-            elif preamble.kind is Kind.LINK:
+            elif kind is Kind.LINK:
                 await door.answer_link(
                     stream,
                     first,
