@@ -27,7 +27,7 @@ from gossipnet.protocol.wire import (
     PushMembers,
     encode,
 )
-from gossipnet.state.replica import AppliedRecord, Replica, Status
+from gossipnet.state.replica import AppliedRecord, Outcome, Replica, Status
 
 ANNOUNCE = 0.05
 """Seconds for which announcements are collected: the tree has usually delivered by then."""
@@ -56,8 +56,10 @@ class Broadcast:
         self._links = links
         self._announce: dict[LogId, int] = {}
         self._told: dict[LogId, set[int]] = {}
+        self._wide: set[LogId] = set()
         self._members: dict[NodeId, tuple[MemberEntry, int | None]] = {}
         # Set by the engine.
+        self.ingest: Callable[[bytes], Outcome] = lambda data: replica.ingest(data, context.wall)
         self.admit_members: Callable[[PeerLink, list[MemberEntry], bool], None] = (
             lambda _link, _entries, _push: None
         )
@@ -87,7 +89,7 @@ class Broadcast:
         counters = self._context.counters
         for data in message.records:
             counters["records_received"] += 1
-            outcome = self._replica.ingest(data, self._context.wall)
+            outcome = self.ingest(data)
             if outcome.status is Status.DUPLICATE:
                 counters["records_duplicate"] += 1
             else:
@@ -127,23 +129,32 @@ class Broadcast:
         if lazy:
             self.announce(applied, skip)
 
-    def announce(self, applied: Iterable[AppliedRecord], source: int) -> None:
-        """Tell lazy neighbours soon; ``source`` knows already."""
+    def announce(
+        self, applied: Iterable[AppliedRecord], source: int, *, everybody: bool = False
+    ) -> None:
+        """Tell lazy neighbours, or all of them, soon; ``source`` knows already."""
         for record in applied:
             head = self._announce.get(record.log, 0)
             if record.seq > head:
                 self._announce[record.log] = record.seq
                 self._told[record.log] = {source}
+            if everybody:
+                self._wide.add(record.log)
         if "announce" not in self._context.timers:
             self._context.timers.set("announce", self._context.now + ANNOUNCE, self._say)
 
     def _say(self) -> None:
         heads, self._announce = self._announce, {}
         told, self._told = self._told, {}
+        wide, self._wide = self._wide, set()
         for link in self._links.values():
-            if not link.neighbour or link.eager:
+            if not link.neighbour:
                 continue
-            news = [(log, head) for log, head in heads.items() if link.number not in told[log]]
+            news = [
+                (log, head)
+                for log, head in heads.items()
+                if link.number not in told[log] and (not link.eager or log in wide)
+            ]
             if news:
                 self._context.send(link.number, Lane.GOSSIP, IHave(news[:16_384]))
 

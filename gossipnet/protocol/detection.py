@@ -9,7 +9,7 @@ die together are judged together. An observer that was itself stalled widens its
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
 from gossipnet import ids
@@ -44,6 +44,9 @@ accused anew by whoever meets it."""
 STALL = 0.5
 """A tick that is this late says that this node, not its peers, was away."""
 
+STUCK = 1.5
+"""Seconds for which a difference of states may last before it is looked into."""
+
 HEALTH_MAX = 8
 """Lifeguard's bound on local health."""
 
@@ -59,11 +62,22 @@ _NAMES = {REFUSED: "refused a redial", SILENCE: "silent", UNREACHABLE: "unreacha
 
 @dataclass(slots=True)
 class Suspicion:
-    """What is held against one incarnation of one member."""
+    """What is held against one incarnation of one member.
+
+    Attributes:
+      incarnation: Which one.
+      observers: Members that listed it and that it listed, when it was first accused.
+      named: Members that it listed: whoever missed the records of its observers judges by them.
+      surrogates: Who stands in for observers that cannot speak; chosen when one is needed.
+      asked: This node has probed it, or needs not.
+      accusations: By prefix of the accuser.
+    """
 
     incarnation: int
     observers: frozenset[bytes]
-    surrogates: tuple[bytes, ...]
+    named: frozenset[bytes]
+    surrogates: frozenset[bytes] = frozenset()
+    asked: bool = False
     accusations: dict[bytes, tuple[Accusation, AccusationBody]] = field(default_factory=dict)
 
 
@@ -92,7 +106,8 @@ class Detection:
         self.probe: Callable[[Member], None] = lambda _member: None
         self.silent: Callable[[PeerLink], None] = lambda _link: None
         self.changed: Callable[[Member], None] = lambda _member: None
-        self.refuted: Callable[[], None] = lambda: None
+        self.stuck: Callable[[PeerLink], None] = lambda _link: None
+        self.refuted: Callable[[int], None] = lambda _incarnation: None
         self.state: Callable[[], tuple[int, bytes]] = lambda: (0, bytes(8))
 
     def start(self) -> None:
@@ -163,18 +178,48 @@ class Detection:
             member.rtt, member.total = link.rtt, total
 
     def compare(self, link: PeerLink) -> None:
-        """Note since when a peer's state differs from ours; `status` shows it as lag."""
-        if link.vector == self.state()[1]:
+        """Note since when a peer's state differs from ours; `status` shows it as lag.
+
+        Under steady writes two states are never equal when they are compared: what counts is that
+        both get past where the further of them was.
+        """
+        total, digest = self.state()
+        if link.vector == digest:
             link.differs_since = None
-        elif link.differs_since is None:
+            return
+        if link.differs_since is None or min(total, link.total) >= link.differs_goal:
             link.differs_since = self._context.now
+            link.differs_goal = max(total, link.total)
+        elif (
+            self._context.now - link.differs_since > STUCK
+            and self._context.now - link.compared_at > STUCK
+        ):
+            link.compared_at = self._context.now
+            self.stuck(link)
 
     def _on_silence(self, link: PeerLink) -> None:
         self.silent(link)
-        self.accuse(link.node, SILENCE)
+        if link.neighbour and not self._linked(link.node):
+            self.accuse(link.node, SILENCE)
+
+    def unlinked(self, node: NodeId) -> None:
+        """A link that spoke for an accused member has ended: judge it anew."""
+        held = self.suspicions.get(node)
+        if held is not None and not self._membership.members[node].dead:
+            self._judge(self._membership.members[node])
+
+    def concerned(self, member: Member) -> bool:
+        """Whether this node's word counts: it observes, or stands in as nobody else can speak."""
+        observers = self._observers(member)
+        if self._membership.prefix in observers:
+            return True
+        if any(not self._mute(prefix) for prefix in observers):
+            return False
+        surrogates = self._surrogates(member)
+        return not surrogates or self._membership.prefix in surrogates
 
     def _end_absences(self) -> None:
-        for member in self._membership.members.values():
+        for member in self._membership.unreachable():
             if (
                 member.body.status == AWAY
                 and not member.dead
@@ -255,8 +300,7 @@ class Detection:
             raise RemoteProtocolError("forged-accusation") from error
         if subject.id == self._membership.me:
             self._context.counters["refutations"] += 1
-            self._membership.raise_incarnation(body.incarnation)
-            self.refuted()
+            self.refuted(body.incarnation)
             return False
         if subject.body.status != ALIVE:
             return False
@@ -265,7 +309,8 @@ class Detection:
     def _hold(self, member: Member, accusation: Accusation, body: AccusationBody) -> bool:
         held = self.suspicions.get(member.id)
         if held is None or held.incarnation != body.incarnation:
-            held = Suspicion(body.incarnation, self._observers(member), self._surrogates(member))
+            held = Suspicion(body.incarnation, self._observers(member), self._named(member))
+            held.asked = body.accuser == self._membership.me
             self.suspicions[member.id] = held
             member.suspected = True
             member.since = self._context.now
@@ -275,9 +320,6 @@ class Detection:
                 self._context.now + SUSPICION_LIFE,
                 lambda: self.clear(member, "no majority agreed"),
             )
-            asked = self._membership.prefix in held.observers | set(held.surrogates)
-            if asked and not self._linked(member.id) and body.accuser != self._membership.me:
-                self.probe(member)
         if len(held.accusations) >= ACCUSERS_MAX:
             return False
         held.accusations[body.accuser[:16]] = (accusation, body)
@@ -295,7 +337,13 @@ class Detection:
                 seen.append(prefix)
         return frozenset(seen)
 
-    def _surrogates(self, member: Member) -> tuple[bytes, ...]:
+    def _named(self, member: Member) -> frozenset[bytes]:
+        """Whom it says it is watched by. It cannot frame itself, so their word is good."""
+        return frozenset(
+            prefix for prefix in member.neighbours if self._membership.find(prefix) is not None
+        )
+
+    def _surrogates(self, member: Member) -> frozenset[bytes]:
         """Who steps in for observers that cannot speak: rendezvous hashing over the living."""
         observers = self._observers(member)
         ranked = sorted(
@@ -309,7 +357,19 @@ class Detection:
             and other.id != member.id
             and other.id[:16] not in observers
         )
-        return tuple(prefix for _rank, prefix in ranked[:SURROGATES])
+        return frozenset(prefix for _rank, prefix in ranked[:SURROGATES])
+
+    def _call_witnesses(self, member: Member, held: Suspicion) -> None:
+        """Probe an accused member if this node observes it, or stands in for one that is mute."""
+        if not held.surrogates and (
+            not held.observers or any(self._mute(prefix) for prefix in held.observers)
+        ):
+            held.surrogates = self._surrogates(member)
+        me = self._membership.prefix
+        if not held.asked and (me in held.observers or me in held.surrogates):
+            held.asked = True
+            if not self._linked(member.id):
+                self.probe(member)
 
     def _judge_all(self) -> None:
         # One accusation can complete the case against another member: they are judged together.
@@ -318,8 +378,11 @@ class Detection:
 
     def _judge(self, member: Member) -> None:
         held = self.suspicions.get(member.id)
+        if held is None or member.dead:
+            return
+        self._call_witnesses(member, held)
         name = ("verdict", member.id)
-        if held is None or not self._majority(held) or self._linked(member.id):
+        if not self._majority(held) or self._linked(member.id):
             self._context.timers.cancel(name)
             return
         if name in self._context.timers:
@@ -334,13 +397,24 @@ class Detection:
 
     def _majority(self, held: Suspicion) -> bool:
         accusers = held.accusations.keys()
+        if self._agree(held.named, accusers & held.named):
+            return True
         if not held.observers:
-            voters = set(held.surrogates)
-            return 2 * len(accusers & voters) > len(voters) or (not voters and bool(accusers))
+            return self._agree(held.surrogates, accusers & held.surrogates) or (
+                not held.surrogates and bool(accusers)
+            )
         genuine = accusers & held.observers
-        mute = {prefix for prefix in held.observers - genuine if self._mute(prefix)}
-        stand_ins = accusers & set(held.surrogates)
-        return bool(genuine or stand_ins) and 2 * (len(genuine) + len(mute)) > len(held.observers)
+        witnesses = genuine or accusers & held.surrogates or accusers & held.named
+        return bool(witnesses) and self._agree(held.observers, genuine, witnesses)
+
+    def _agree(
+        self, voters: frozenset[bytes], accusers: Set[bytes], witnesses: Set[bytes] | None = None
+    ) -> bool:
+        """A majority of voters accuses or cannot speak, and somebody really saw it."""
+        if not (accusers if witnesses is None else witnesses):
+            return False
+        mute = sum(1 for prefix in voters - accusers if self._mute(prefix))
+        return 2 * (len(accusers) + mute) > len(voters)
 
     def _mute(self, prefix: bytes) -> bool:
         """An observer that is itself gone or accused counts as agreeing."""
@@ -356,6 +430,7 @@ class Detection:
             return
         member.dead, member.suspected = True, False
         member.since = self._context.now
+        self._membership.judged()
         self._context.counters["members_died"] += 1
         self._context.timers.cancel(("drop", member.id))
         self._context.event("member-dead", f"{member.name} is dead: {why}", "warning", member.id)
@@ -387,6 +462,13 @@ class Detection:
         """What is held against a member, so that it can be told and refute."""
         held = self.suspicions.get(node)
         return [] if held is None else [accusation for accusation, _body in held.accusations.values()]
+
+    def observers_of(self, node: NodeId) -> list[bytes]:
+        """Whose word counts about a member: prefixes of their ids, in order."""
+        held = self.suspicions.get(node)
+        if held is not None:
+            return sorted(held.observers)
+        return sorted(self._observers(self._membership.members[node]))
 
     def why(self, node: NodeId) -> list[dict[str, object]]:
         """For people: who accused, on what evidence, when (unix milliseconds)."""

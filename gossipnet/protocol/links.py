@@ -40,7 +40,8 @@ class PeerLink:
       vector: First 8 bytes of the digest it last said.
       differs_since: ``now`` since when its digest differs from ours; None while equal.
       clock_offset: Peer's wall clock minus ours, seconds.
-      first_push: Hashes that came as first-hop copies are not counted; see `broadcast`.
+      differs_goal: Records that both had to have applied for it to count as progress.
+      compared_at: ``now`` when a lasting difference was last looked into.
     """
 
     number: int
@@ -63,6 +64,8 @@ class PeerLink:
     total: int = 0
     vector: bytes = b""
     differs_since: float | None = None
+    differs_goal: int = 0
+    compared_at: float = 0.0
     clock_offset: float = 0.0
     ping_number: int = 0
     ping_sent_at: float | None = None

@@ -114,6 +114,8 @@ class Membership:
         self._chains: dict[tuple[bytes, ...], tuple[bytes, str, frozenset[str], float]] = {}
         self.incarnation = 0
         self._serial = 0
+        self._alive: int | None = None
+        self._lost: list[Member] = []
         self.addresses: tuple[str, ...] = ()
         self.status = ALIVE
         self.listed: frozenset[bytes] = frozenset()
@@ -137,7 +139,27 @@ class Membership:
 
     def alive_count(self) -> int:
         """Members that are neither dead, away nor left, this one included."""
-        return sum(1 for member in self.members.values() if member.reachable)
+        if self._alive is None:
+            self._count()
+        return self._alive or 0
+
+    def unreachable(self) -> list[Member]:
+        """Members that are dead or away, but did not leave."""
+        if self._alive is None:
+            self._count()
+        return self._lost
+
+    def judged(self) -> None:
+        """Somebody was declared dead: count anew."""
+        self._alive = None
+
+    def _count(self) -> None:
+        self._alive = sum(1 for member in self.members.values() if member.reachable)
+        self._lost = [
+            member
+            for member in self.members.values()
+            if not member.reachable and member.body.status != LEFT
+        ]
 
     def digest(self) -> bytes:
         """32 bytes over every record held: equal digests mean equal tables."""
@@ -184,7 +206,7 @@ class Membership:
             status=self.status,
             addresses=list(self.addresses[:8]),
             neighbours=sorted(self.listed)[:64],
-            dialable=True,
+            dialable=bool(self.addresses),
             zone=self._zone,
             software=self._software,
         )
@@ -225,6 +247,20 @@ class Membership:
             return None
         verify(public_key, Domain.MEMBER, self._trust.mesh_id, entry.body, entry.signature)
         return self._store(body, MemberEntry(entry.body, entry.signature, chain))
+
+    def verify_own(self, entry: MemberEntry) -> None:
+        """Check a record that claims to be this node's; it is not taken in.
+
+        Raises:
+          RemoteProtocolError: This node did not sign it.
+        """
+        verify(
+            self._identity.public_key,
+            Domain.MEMBER,
+            self._trust.mesh_id,
+            entry.body,
+            entry.signature,
+        )
 
     def knows(self, entry: MemberEntry) -> bool:
         """Whether `admit` could verify this entry: it brings its chain, or we have it."""
@@ -268,6 +304,7 @@ class Membership:
             known.body, known.entry, known.chain = body, entry, chain
             known.name, known.roles, known.not_after = name, roles, not_after
         known.neighbours = frozenset(body.neighbours)
+        self._alive = None
         self._digest_sum = (self._digest_sum + _entry_number(entry)) % (1 << 256)
         self._context.meta[_META + node.hex()] = msgspec.msgpack.encode(entry)
         return known

@@ -29,11 +29,23 @@ PROBE_DEADLINE = 1.0
 DIALS_AT_ONCE = 4
 """Neighbour dials under way at one time."""
 
+REFUSED_FOR = 5.0
+"""Seconds before a member that had no room is asked again."""
+
 BACKOFF_MIN, BACKOFF_MAX = 1.0, 30.0
 """Seconds between two dials of one address, doubling, jittered."""
 
 RETRY = 2.0
 """At least one attempt in this many seconds while anybody is unreachable."""
+
+RETURN_PACE = 0.25
+"""Between two such attempts however many are unreachable, unless this node is alone."""
+
+OWN_ADDRESS = 300.0
+"""Seconds for which a seed that turned out to be this node is left alone: names change."""
+
+AVOIDED = 30.0
+"""Seconds for which a peer that broke the protocol is not dialled."""
 
 ADDRESS_MAX = 4096
 """Addresses with a remembered backoff."""
@@ -47,20 +59,25 @@ class Attempt:
       address: Where to.
       node: Who is expected, if known.
       purpose: ``neighbour``, ``return`` (an unreachable one or a seed), ``probe`` or ``relay``.
+      rest: Addresses of the same member to try after this one.
+      failure: What the addresses before this one said: a refusal counts only if all refuse.
     """
 
     address: str
     node: NodeId | None
     purpose: str
+    rest: tuple[str, ...] = ()
+    failure: DialFailure = DialFailure.REFUSED
 
 
 @dataclass(slots=True)
 class Backoff:
-    """When an address may be tried again."""
+    """When an address may be tried again, and whether it turned out to be our own."""
 
     failures: int = 0
     next_at: float = 0.0
     tried_at: float = -1e9
+    mine: bool = False
 
 
 class Overlay:
@@ -81,7 +98,7 @@ class Overlay:
         self.stopped = False
         # Set by the engine.
         self.joined: Callable[[PeerLink], None] = lambda _link: None
-        self.lost: Callable[[NodeId, DialFailure], None] = lambda _node, _failure: None
+        self.lost: Callable[[NodeId, DialFailure, str], None] = lambda _node, _failure, _why: None
 
     def start(self, seeds: tuple[str, ...]) -> None:
         """Begin to look for neighbours, at these addresses too."""
@@ -143,11 +160,13 @@ class Overlay:
         self._context.rng.shuffle(candidates)
         for member in candidates[: min(missing, DIALS_AT_ONCE - busy)]:
             address = next(a for a in member.body.addresses if self._due(a))
-            self._dial(Attempt(address, member.id, "neighbour"), DIAL_DEADLINE)
+            self._dial(Attempt(address, member.id, "neighbour"))
 
     def _seek_lost(self) -> None:
         """One attempt at somebody who is unreachable: the one that has waited longest."""
         if any(attempt.purpose == "return" for attempt in self.attempts.values()):
+            return
+        if self._context.now - self._returned_at < RETURN_PACE and self.neighbours:
             return
         targets = self._lost_addresses()
         if not targets:
@@ -159,7 +178,7 @@ class Overlay:
             due = targets
         address, node = min(due, key=lambda pair: self._backoff_of(pair[0]).tried_at)
         self._returned_at = self._context.now
-        self._dial(Attempt(address, node, "return"), DIAL_DEADLINE)
+        self._dial(Attempt(address, node, "return"))
 
     def _lost_addresses(self) -> list[tuple[str, NodeId | None]]:
         alone = not self.neighbours
@@ -170,14 +189,22 @@ class Overlay:
             member = None if node is None else self._membership.members.get(node)
             if alone or member is None or (member.dead and member.id not in linked):
                 found[seed] = None
-        for member in self._membership.members.values():
-            if member.id == self._membership.me or member.id in linked:
-                continue
-            if member.body.status != LEFT and (alone or not member.reachable):
+        members = (
+            [member for member in self._membership.others() if member.body.status != LEFT]
+            if alone
+            else self._membership.unreachable()
+        )
+        for member in members:
+            if member.id != self._membership.me and member.id not in linked:
                 for address in member.body.addresses:
                     found.setdefault(address, member.id)
-        own = set(self._membership.addresses)
-        return [(address, node) for address, node in found.items() if address not in own]
+        return [pair for pair in found.items() if not self._is_mine(pair[0])]
+
+    def _is_mine(self, address: str) -> bool:
+        if address in self._membership.addresses:
+            return True
+        known = self._backoff.get(address)
+        return known is not None and known.mine and known.next_at > self._context.now
 
     # -- dialling ------------------------------------------------------------------------------
 
@@ -185,13 +212,14 @@ class Overlay:
         """Dial a member now, whatever its backoff; False if it has no address or is being dialled."""
         if any(attempt.node == member.id for attempt in self.attempts.values()):
             return True
-        if not member.body.addresses:
+        if not member.body.addresses or self.stopped:
             return False
-        deadline = PROBE_DEADLINE if purpose == "probe" else DIAL_DEADLINE
-        self._dial(Attempt(member.body.addresses[0], member.id, purpose), deadline)
+        first, *rest = member.body.addresses
+        self._dial(Attempt(first, member.id, purpose, tuple(rest)))
         return True
 
-    def _dial(self, attempt: Attempt, deadline: float) -> None:
+    def _dial(self, attempt: Attempt) -> None:
+        deadline = PROBE_DEADLINE if attempt.purpose == "probe" else DIAL_DEADLINE
         self._dial_number += 1
         self.attempts[self._dial_number] = attempt
         self._backoff_of(attempt.address).tried_at = self._context.now
@@ -219,16 +247,40 @@ class Overlay:
         backoff.failures += 1
         wait = min(BACKOFF_MAX, BACKOFF_MIN * 2 ** min(backoff.failures - 1, 6))
         backoff.next_at = self._context.after(wait, 0.3)
-        if backoff.failures == 1 or attempt.node is None:
+        backoff.mine = detail.startswith("self")
+        if backoff.mine:
+            backoff.next_at = self._context.now + OWN_ADDRESS
+        elif backoff.failures == 1 or attempt.node is None:
             self._context.event(
                 "dial-failed",
                 f"{attempt.address}: {detail}",
                 "warning" if attempt.node is None and backoff.failures == 1 else "debug",
                 attempt.node,
             )
-        if attempt.node is not None and attempt.purpose == "probe":
-            self.lost(attempt.node, failure)
         self.kick(0.05)
+        if attempt.node is None or self.stopped:
+            return
+        if failure is not DialFailure.REFUSED:
+            attempt.failure = DialFailure.UNREACHABLE
+        if attempt.rest:
+            first, *rest = attempt.rest
+            self._dial(
+                Attempt(first, attempt.node, attempt.purpose, tuple(rest), attempt.failure)
+            )
+            return
+        self.lost(attempt.node, attempt.failure, attempt.purpose)
+
+    def avoid(self, node: NodeId, seconds: float = AVOIDED) -> None:
+        """Do not dial a member for a while."""
+        for address in self._addresses_of(node):
+            backoff = self._backoff_of(address)
+            backoff.next_at = max(backoff.next_at, self._context.after(seconds, 0.3))
+
+    def welcome(self, member: Member) -> None:
+        """A member is back or has moved: its addresses may be tried at once."""
+        for address in member.body.addresses:
+            self._backoff.pop(address, None)
+        self.kick(self._context.rng.random() * 0.2)
 
     def _due(self, address: str) -> bool:
         backoff = self._backoff.get(address)
@@ -244,9 +296,16 @@ class Overlay:
 
     # -- agreeing on neighbours ----------------------------------------------------------------
 
-    def intent(self) -> int:
-        """What to ask of the next peer: 1 if there is no neighbour yet."""
-        return 0 if self.neighbours else 1
+    def intent(self, purpose: str, node: NodeId) -> int:
+        """What to ask of a peer: 1 if there is no neighbour yet, 2 if it is for short business."""
+        neighbours = len(self.neighbours)
+        if purpose == "relay" or (
+            purpose == "probe"
+            and neighbours >= self.target()
+            and node[:16] not in self._membership.listed
+        ):
+            return 2
+        return 0 if neighbours else 1
 
     def consider(self, link: PeerLink, intent: int) -> None:
         """The dialler said Hello: take it as a neighbour if there is room."""
@@ -258,16 +317,25 @@ class Overlay:
         else:
             self._context.counters["neighbours_refused"] += 1
 
-    def on_verdict(self, link: PeerLink, accepted: bool) -> bool:
-        """The peer we dialled has decided; False means the link has no more use."""
+    def on_verdict(self, link: PeerLink, accepted: bool) -> None:
+        """The peer we dialled has decided. Without room the link stays only while it has a use."""
         if accepted:
             self._accept(link)
-            return True
-        for address in self._addresses_of(link.node):
-            backoff = self._backoff_of(address)
-            backoff.next_at = self._context.after(5.0, 0.5)
-        self.kick(0.05)
-        return False
+        elif link.intent != 2:
+            self.avoid(link.node, REFUSED_FOR)
+            self.kick(0.05)
+
+    def surplus(self) -> PeerLink | None:
+        """A neighbour to part with, if there are too many: the one that has most others."""
+        neighbours = self.neighbours
+        if len(neighbours) <= self.target() + 2 * SLACK:
+            return None
+
+        def others(link: PeerLink) -> tuple[int, int]:
+            member = self._membership.members.get(link.node)
+            return (0 if member is None else len(member.neighbours), link.number)
+
+        return max(neighbours, key=others)
 
     def _addresses_of(self, node: NodeId) -> list[str]:
         member = self._membership.members.get(node)

@@ -23,7 +23,7 @@ from gossipnet.protocol.wire import (
     Vector,
     Want,
 )
-from gossipnet.state.replica import AppliedRecord, Replica
+from gossipnet.state.replica import AppliedRecord, Outcome, Replica
 
 PERIOD = 5.0
 """Seconds (± 50 %) between two digests to a random neighbour."""
@@ -80,7 +80,8 @@ class Sync:
         self.announce: Callable[[Iterable[AppliedRecord], int], None] = lambda _r, _link: None
         self.graft: Callable[[PeerLink], None] = lambda _link: None
         self.compare_members: Callable[[PeerLink], None] = lambda _link: None
-        self.own_log_ahead: Callable[[int], None] = lambda _head: None
+        self.ingest: Callable[[bytes], Outcome] = lambda data: replica.ingest(data, context.wall)
+        self.sendable: Callable[[LogId, int], int] = lambda _log, head: head
 
     def start(self) -> None:
         """Begin the periodic comparison."""
@@ -111,19 +112,21 @@ class Sync:
 
     def show_vector(self, link: PeerLink, *, reply: bool) -> None:
         """Send our version vector."""
-        heads = [(log, head) for log, head in self._replica.vector().items()]
+        heads = [
+            (log, sendable)
+            for log, head in self._replica.vector().items()
+            if (sendable := self.sendable(log, head))
+        ]
         self._context.send(link.number, Lane.BULK, Vector(heads[:16_384], reply))
 
     def on_vector(self, link: PeerLink, message: Vector) -> None:
         """Pull what the peer has and we lack."""
         theirs = {LogId(log): head for log, head in message.heads}
-        own = theirs.get(self._replica.own_log, 0)
-        if own > self._replica.head(self._replica.own_log):
-            self.own_log_ahead(own)
         if message.reply:
             self.show_vector(link, reply=False)
-        if self._replica.wanted_from(theirs):
-            self._pull(link, list(self._replica.wanted_from(theirs)))
+        wanted = self._replica.wanted_from(theirs)
+        if wanted:
+            self._pull(link, wanted)
 
     # -- pulling -------------------------------------------------------------------------------
 
@@ -161,7 +164,7 @@ class Sync:
         applied: list[AppliedRecord] = []
         for data in message.records:
             self._context.counters["records_received"] += 1
-            outcome = self._replica.ingest(data, self._context.wall)
+            outcome = self.ingest(data)
             applied.extend(outcome.applied)
         if applied:
             self.taken(applied)
@@ -239,9 +242,9 @@ class Sync:
     def on_want(self, link: PeerLink, message: Want) -> None:
         """Serve a small gap from memory, anything else as a stream from disk."""
         ranges = [
-            (LogId(log), first, min(last, self._replica.head(LogId(log))))
+            (LogId(log), first, min(last, head))
             for log, first, last in message.ranges
-            if first <= self._replica.head(LogId(log))
+            if first <= (head := self.sendable(LogId(log), self._replica.head(LogId(log))))
         ]
         total = sum(last - first + 1 for _log, first, last in ranges)
         if total <= FROM_MEMORY:

@@ -1,0 +1,492 @@
+"""The engine: one node of the mesh, without I/O. Inputs and the time go in, effects come out.
+
+It composes the parts, which never call each other: membership (who is who), presence (what this
+node says of itself), linklife and overlay (which links there are), detection (who is dead), roster
+(tables between peers), broadcast and sync (records between peers), commits (what is
+durable) and relay (newcomers) over one `Replica`. Here it is said who tells whom; what they do is
+in their modules. A peer's fault ends that peer's link and nothing else.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from gossipnet.errors import RemoteProtocolError
+from gossipnet.identity.home import NodeIdentity
+from gossipnet.ids import NodeId
+from gossipnet.protocol.broadcast import Broadcast
+from gossipnet.protocol.clockcheck import clock_complaint
+from gossipnet.protocol.commits import Commits
+from gossipnet.protocol.context import Context
+from gossipnet.protocol.detection import REFUSED, UNREACHABLE, Detection
+from gossipnet.protocol.effects import (
+    Committed,
+    DialFailed,
+    DialFailure,
+    Effect,
+    Event,
+    Heard,
+    Input,
+    JoinClosed,
+    JoinOpened,
+    JoinReceived,
+    LinkDown,
+    LinkUp,
+    LogRead,
+    Received,
+)
+from gossipnet.protocol.intake import Intake
+from gossipnet.protocol.linklife import LinkLife
+from gossipnet.protocol.links import PeerLink
+from gossipnet.protocol.membership import ALIVE, AWAY, LEFT, Member, Membership
+from gossipnet.protocol.overlay import Overlay
+from gossipnet.protocol.presence import Presence
+from gossipnet.protocol.relay import Relay
+from gossipnet.protocol.report import Report
+from gossipnet.protocol.roster import Roster
+from gossipnet.protocol.sync import Sync
+from gossipnet.protocol.wire import (
+    AskMembers,
+    Digest,
+    Graft,
+    Hello,
+    IHave,
+    MemberHeads,
+    Members,
+    More,
+    Ping,
+    Pong,
+    Prune,
+    Push,
+    PushAccusations,
+    PushMembers,
+    Records,
+    RelayClose,
+    RelayData,
+    RelayOpen,
+    Vector,
+    Verdict,
+    Want,
+    decode_untrusted,
+)
+from gossipnet.state.keyspace import Keyspace
+from gossipnet.state.replica import AppliedRecord, Replica
+
+CLOCK_EVERY = 10.0
+"""Seconds between two comparisons of this machine's clock with those of its peers."""
+
+WALL_AGAIN = 30.0
+"""The longest wait for a deadline on the wall clock, which may be set meanwhile."""
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What a person chose.
+
+    Attributes:
+      addresses: ``HOST:PORT`` to advertise; a host such as ``0.0.0.0`` stands for the one under
+        which peers see this node.
+      seeds: Addresses to try when nobody is reachable.
+      zone: Name of this node's zone, or empty.
+      software: Version of the program.
+    """
+
+    addresses: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
+    zone: str = ""
+    software: str = ""
+
+
+class Engine:
+    """One node.
+
+    Args:
+      identity: Who this node is.
+      replica: Its state, loaded.
+      settings: See there.
+      rng: For choices that need no secrecy.
+      entropy: ``entropy(n)`` gives n unpredictable bytes.
+      now: Monotonic seconds.
+      wall: Unix seconds.
+
+    Attributes:
+      replica: All logs.
+      keyspace: What local commands read and write; call `take_effects` after they did.
+      ready: Started.
+      left: This node has left the mesh; its process should end.
+      context: Time, counters, timers; for tests and the simulator.
+    """
+
+    def __init__(
+        self,
+        identity: NodeIdentity,
+        replica: Replica,
+        settings: EngineSettings,
+        *,
+        rng: random.Random,
+        entropy: Callable[[int], bytes],
+        now: float,
+        wall: float,
+    ) -> None:
+        self.identity = identity
+        self.replica = replica
+        self.keyspace: Keyspace = replica.keyspace
+        self.ready = False
+        self.left = False
+        self._settings = settings
+        self._digest: tuple[int, bytes] = (-1, b"")
+        self._due = inf
+        trust = identity.trust
+        context = self.context = Context(rng, entropy, now, wall)
+        links = self.links = dict[int, PeerLink]()
+        self.membership = Membership(context, identity, trust, settings.zone, settings.software)
+        self.presence = Presence(context, self.membership, links, settings.addresses)
+        self.overlay = Overlay(context, self.membership, links)
+        self.detection = Detection(context, identity, trust.mesh_id, self.membership, links)
+        self.life = LinkLife(context, self.membership, self.overlay, self.detection, links)
+        self.roster = Roster(context, self.membership, self.detection)
+        self.broadcast = Broadcast(context, replica, links)
+        self.sync = Sync(context, replica, links, self.membership.digest)
+        self.commits = Commits(context, replica)
+        self.intake = Intake(context, replica, identity.public_key, trust.mesh_id, self.commits)
+        self.relay = Relay(context, identity, self.membership, self.overlay, self.commits)
+        self._report = Report(
+            context,
+            identity,
+            self.membership,
+            self.overlay,
+            self.detection,
+            self.sync,
+            self.commits,
+            replica,
+            links,
+        )
+        self._wire()
+
+    def _wire(self) -> None:
+        """Tell every part whom to tell."""
+        self.presence.publish = lambda own: self.broadcast.members([own], None)
+
+        self.overlay.joined = self._on_neighbour
+        self.overlay.lost = self._on_unreached
+
+        self.detection.spread = self.broadcast.accusations
+        self.detection.probe = lambda member: self.overlay.dial(member, "probe") and None
+        self.detection.silent = self.life.silent
+        self.detection.changed = self._on_judgement
+        self.detection.refuted = self._on_refute
+        self.detection.state = lambda: (self.replica.total, self.digest()[:8])
+        self.detection.stuck = self.sync.greet
+
+        self.life.digests = lambda: (
+            self.digest(),
+            self.replica.total,
+            self.membership.digest(),
+        )
+        self.life.admit = lambda link, hello: self.roster.on_hello(link, hello.member)
+        self.life.greeted = self._on_greeted
+        self.life.ended = self._on_ended
+        self.life.busy = self.relay.uses
+
+        self.roster.forward = self.broadcast.members
+        self.roster.changed = self._on_record
+        self.roster.overtaken = self._on_overtaken
+
+        self.broadcast.ingest = self.sync.ingest = self.intake.ingest
+        self.broadcast.taken = self.sync.taken = self.commits.foreign
+        self.broadcast.missing = self.sync.missing
+        self.broadcast.admit_members = self.roster.on_members
+        self.sync.announce = lambda records, source: self.broadcast.announce(
+            records, source, everybody=True
+        )
+        self.sync.graft = self.broadcast.graft
+        self.sync.compare_members = self.roster.compare
+        self.sync.sendable = self.commits.sendable
+        self.commits.durable = self._on_durable
+
+    # -- driving -------------------------------------------------------------------------------
+
+    def start(self, meta: Mapping[str, bytes], now: float, wall: float) -> None:
+        """Begin.
+
+        Args:
+          meta: Every named value of the database.
+          now: Monotonic seconds.
+          wall: Unix seconds.
+        """
+        self._turn(now, wall)
+        self.membership.restore(meta)
+        self.relay.restore(meta)
+        self.presence.start()
+        self.commits.write_log(self.replica.own_log)
+        self.commits.hurry()
+        self.detection.start()
+        self.sync.start()
+        self.life.start()
+        self.context.timers.set("clock", self.context.after(1.0), self._check_clock)
+        self.overlay.start(self._settings.seeds)
+        self.ready = True
+
+    def handle(self, event: Input, now: float, wall: float) -> None:
+        """Take one input."""
+        self._turn(now, wall)
+        if isinstance(event, Received):
+            self._on_received(event)
+        elif isinstance(event, Heard):
+            self._on_heard(event)
+        elif isinstance(event, Committed):
+            self.commits.done(event.number)
+        elif isinstance(event, LinkUp):
+            self.life.up(event)
+        elif isinstance(event, LinkDown):
+            self.life.down(event)
+        elif isinstance(event, DialFailed):
+            self.overlay.failed(event.dial, event.failure, event.detail)
+        elif isinstance(event, LogRead):
+            self.sync.on_read(event)
+        elif isinstance(event, JoinReceived):
+            self.relay.received(event.join, event.data)
+        elif isinstance(event, JoinOpened):
+            self.relay.opened(event.join, event.address)
+        elif isinstance(event, JoinClosed):
+            self.relay.closed(event.join)
+
+    def tick(self, now: float, wall: float) -> None:
+        """Do what is due."""
+        self._turn(now, wall)
+        self.context.timers.fire(now)
+
+    def deadline(self) -> float:
+        """Monotonic seconds at which `tick` is wanted next; infinity if never."""
+        return self.context.timers.deadline()
+
+    def take_effects(self, now: float, wall: float) -> list[Effect]:
+        """Seal what was written, and hand out everything there is to do, in order."""
+        self._turn(now, wall)
+        self.commits.flush()
+        self._watch_wall()
+        effects, self.context.effects = self.context.effects, []
+        for effect in effects:
+            if isinstance(effect, Event):
+                self._report.note(effect)
+        return effects
+
+    def _turn(self, now: float, wall: float) -> None:
+        self.context.now, self.context.wall = now, wall
+
+    def _watch_wall(self) -> None:
+        """Expiry and quarantine have deadlines on the wall clock."""
+        due = self.replica.next_due()
+        if due == inf:
+            self.context.timers.cancel("wall")
+            return
+        if due == self._due and "wall" in self.context.timers:
+            return
+        self._due = due
+        wait = min(max(0.0, due - self.context.wall), WALL_AGAIN)
+        self.context.timers.set("wall", self.context.now + wait, self._advance)
+
+    def _advance(self) -> None:
+        applied = self.replica.advance(self.context.wall)
+        if applied:
+            self.commits.foreign(applied)
+            self.broadcast.forward(applied, None, 1)
+
+    # -- local commands ------------------------------------------------------------------------
+
+    def ticket(self) -> int:
+        """Number of the commit that will hold everything written so far."""
+        return self.commits.ticket()
+
+    @property
+    def committed(self) -> int:
+        """Every commit up to this number is durable."""
+        return self.commits.committed
+
+    def add_seeds(self, seeds: Iterable[str]) -> None:
+        """More addresses to try."""
+        self.overlay.add_seeds(tuple(seeds))
+
+    def invite(
+        self, role: str, uses: int, ttl_s: float, capabilities: list[tuple[str, bytes]]
+    ) -> str:
+        """Mint a join token; answer the person once `ticket` is durable.
+
+        Raises:
+          UserError: This node is no issuer, or a value is out of range.
+        """
+        return self.relay.reception.invite(role, uses, ttl_s, capabilities)
+
+    def leave(self) -> None:
+        """Sign off: the others stop expecting this node. A later start returns to the mesh."""
+        if not self.left:
+            self._depart(LEFT, "left")
+            self.left = True
+
+    def goodbye(self) -> None:
+        """Say "back soon" and close every link; nothing after `leave`."""
+        if not self.left and self.membership.status == ALIVE:
+            self._depart(AWAY, "away")
+
+    def _depart(self, status: int, reason: str) -> None:
+        self.overlay.stopped = True
+        self.presence.depart(status)
+        self.broadcast.say_members()
+        self.life.close_all(reason)
+
+    def members_table(self) -> list[dict[str, object]]:
+        """Rows of ``gossipnet members``."""
+        return self._report.members()
+
+    def status(self) -> dict[str, object]:
+        """``gossipnet status``."""
+        return self._report.status()
+
+    def peers(self) -> list[dict[str, object]]:
+        """Rows of ``gossipnet peers``."""
+        return self._report.peers()
+
+    def events(self) -> list[dict[str, object]]:
+        """Rows of ``gossipnet log``, oldest first."""
+        return self._report.events()
+
+    def why(self, node: str) -> list[dict[str, object]]:
+        """Why members of this name, or with an id that begins so, are in the state they are in.
+
+        Raises:
+          NotFound: There is no such member.
+        """
+        return self._report.why(node)
+
+    def digest(self) -> bytes:
+        """32 bytes over the version vector."""
+        if self._digest[0] != self.replica.total:
+            self._digest = (self.replica.total, self.replica.digest())
+        return self._digest[1]
+
+    # -- messages ------------------------------------------------------------------------------
+
+    def _on_heard(self, event: Heard) -> None:
+        link = self.links.get(event.link)
+        if link is not None:
+            link.heard_at = self.context.now
+
+    def _on_received(self, event: Received) -> None:
+        link = self.links.get(event.link)
+        if link is None:
+            return
+        link.heard_at = self.context.now
+        try:
+            message = decode_untrusted(event.payload)
+            if link.greeted == isinstance(message, Hello):
+                raise RemoteProtocolError("out-of-order", type(message).__name__)
+            _HANDLERS[type(message)](self, link, message)
+        except RemoteProtocolError as error:
+            self.life.fail(link, error.reason, str(error))
+
+    # -- what the parts tell each other --------------------------------------------------------
+
+    def _on_greeted(self, link: PeerLink, hello: Hello) -> None:
+        self.presence.observed()
+        if hello.members != self.membership.digest() and link.dialed:
+            self.roster.compare(link)
+        self.roster.tell_accusations(link)
+        self.relay.link_ready(link)
+
+    def _on_neighbour(self, link: PeerLink) -> None:
+        self.context.event(
+            "link-up",
+            f"{link.peer.name} at {link.address} is a neighbour",
+            "debug",
+            link.node,
+        )
+        self.presence.neighbours_changed(lost=False)
+        if link.dialed and link.vector != self.digest()[:8]:
+            self.sync.show_vector(link, reply=True)
+
+    def _on_ended(self, link: PeerLink) -> None:
+        self.sync.forget(link.number)
+        self.relay.link_ended(link)
+        if link.neighbour:
+            self.presence.neighbours_changed(lost=True)
+
+    def _on_unreached(self, node: NodeId, failure: DialFailure, purpose: str) -> None:
+        """Every address of a member was tried in vain: evidence, if this node's word counts."""
+        member = self.membership.members.get(node)
+        if member is None or member.dead or self.overlay.linked(node) is not None:
+            return
+        if purpose == "probe" or self.detection.concerned(member):
+            evidence = REFUSED if failure is DialFailure.REFUSED else UNREACHABLE
+            self.detection.accuse(node, evidence)
+        self.relay.unreached(node)
+
+    def _on_judgement(self, member: Member) -> None:
+        if member.suspected:
+            self.context.event("member-suspect", f"{member.name} is suspected", node=member.id)
+        self.overlay.kick()
+
+    def _on_record(self, member: Member) -> None:
+        if member.reachable and self.overlay.linked(member.id) is None:
+            self.overlay.welcome(member)
+
+    def _on_refute(self, incarnation: int) -> None:
+        self.context.counters["refutations"] += 1
+        self.context.event("accused", "this node was accused of being gone, and says it is not")
+        self.presence.refute(incarnation)
+        self.broadcast.say_members()
+
+    def _on_overtaken(self, incarnation: int) -> None:
+        self.context.event(
+            "record-overtaken",
+            "others hold a newer record of this node than it does: it takes a higher incarnation "
+            "(its home was put back, or runs twice)",
+            "warning",
+        )
+        self.presence.refute(incarnation)
+
+    def _on_durable(self, records: list[AppliedRecord]) -> None:
+        self.broadcast.own([record.data for record in records])
+
+    def _check_clock(self) -> None:
+        self.context.timers.set("clock", self.context.after(CLOCK_EVERY, 0.1), self._check_clock)
+        complaint = clock_complaint(list(self.links.values()))
+        before = self.keyspace.refusal
+        if complaint is None:
+            if before is not None and before[0] == "CLOCKSKEW":
+                self.keyspace.refusal = None
+                self.context.event("clock-right", "this machine's clock fits again")
+        elif before is None:
+            self.keyspace.refusal = ("CLOCKSKEW", complaint)
+            self.context.event("clock-wrong", complaint, "error")
+
+
+# One row a message: who takes it in.
+_HANDLERS: dict[type, Callable[[Engine, PeerLink, Any], None]] = {
+    Hello: lambda engine, link, message: engine.life.on_hello(link, message),
+    Verdict: lambda engine, link, message: engine.life.on_verdict(link, message.accepted),
+    Ping: lambda engine, link, message: engine.detection.on_ping(link, message),
+    Pong: lambda engine, link, message: engine.detection.on_pong(link, message),
+    MemberHeads: lambda engine, link, message: engine.roster.on_heads(link, message),
+    AskMembers: lambda engine, link, message: engine.roster.on_ask(link, message),
+    Members: lambda engine, link, message: engine.roster.on_members(link, message.entries, False),
+    PushMembers: lambda engine, link, message: engine.broadcast.on_push_members(link, message),
+    PushAccusations: lambda engine, link, message: engine.detection.on_accusations(
+        message.accusations, link.number
+    ),
+    Digest: lambda engine, link, message: engine.sync.on_digest(
+        link, message.vector, message.members
+    ),
+    Push: lambda engine, link, message: engine.broadcast.on_push(link, message),
+    IHave: lambda engine, link, message: engine.broadcast.on_ihave(link, message),
+    Graft: lambda engine, link, _message: engine.broadcast.on_graft(link),
+    Prune: lambda engine, link, _message: engine.broadcast.on_prune(link),
+    Vector: lambda engine, link, message: engine.sync.on_vector(link, message),
+    Want: lambda engine, link, message: engine.sync.on_want(link, message),
+    Records: lambda engine, link, message: engine.sync.on_records(link, message),
+    More: lambda engine, link, message: engine.sync.on_more(link, message),
+    RelayOpen: lambda engine, link, message: engine.relay.on_open(link, message),
+    RelayData: lambda engine, link, message: engine.relay.on_data(link, message),
+    RelayClose: lambda engine, link, message: engine.relay.on_close(link, message),
+}

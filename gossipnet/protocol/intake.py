@@ -1,0 +1,55 @@
+"""One way in for records from peers, whatever message brought them.
+
+A record that this node signed and does not have proves that its home is older than its log (a disk
+was rolled back as a whole, which no marker can see): going on with that log would fork it, so a new
+one is opened. The claim alone, a number in somebody's vector, proves nothing.
+"""
+
+from gossipnet.protocol.commits import Commits
+from gossipnet.protocol.context import Context
+from gossipnet.state.record import parse_untrusted
+from gossipnet.state.replica import Outcome, Replica, Status
+
+
+class Intake:
+    """Takes records in for broadcast and sync."""
+
+    def __init__(
+        self,
+        context: Context,
+        replica: Replica,
+        public_key: bytes,
+        mesh_id: bytes,
+        commits: Commits,
+    ) -> None:
+        self._context = context
+        self._replica = replica
+        self._public_key = public_key
+        self._mesh_id = mesh_id
+        self._commits = commits
+
+    def ingest(self, data: bytes) -> Outcome:
+        """Validate and apply one record.
+
+        Raises:
+          RemoteProtocolError: It is forged or malformed; the peer that brought it is at fault.
+        """
+        outcome = self._replica.ingest(data, self._context.wall)
+        if outcome.status is not Status.OWN_AHEAD:
+            return outcome
+        parse_untrusted(data).verify(self._public_key, self._mesh_id)
+        self._open_epoch()
+        return self._replica.ingest(data, self._context.wall)
+
+    def _open_epoch(self) -> None:
+        epoch = int.from_bytes(self._context.entropy(4), "big")
+        self._replica.open_epoch(epoch, self._context.wall)
+        self._commits.write_log(self._replica.own_log)
+        self._context.meta["epoch"] = epoch.to_bytes(4, "big")
+        self._commits.hurry()
+        self._context.event(
+            "epoch-opened",
+            "others hold records of this node that it has lost: its home is older than its log, "
+            "so it writes a new one",
+            "warning",
+        )

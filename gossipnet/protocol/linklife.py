@@ -1,0 +1,257 @@
+"""A link from its first message to its end: Hello, duplicates, verdicts, and what an end means.
+
+Both sides say Hello at once. Of two links between the same two nodes one stays: the newer one if
+the peer was restarted or if the older had been up for a while (the peer would not have dialled had
+it not lost it, so a half-open link never blocks its successor), and the lower node id's dial if
+both dialled at the same time. A link that was lost is redialled at once; what comes of that is
+evidence. What flows over a link afterwards is not this module's business.
+"""
+
+from collections.abc import Callable
+
+from gossipnet.errors import RemoteProtocolError
+from gossipnet.ids import NodeId
+from gossipnet.ids import NodeId
+from gossipnet.protocol.context import Context
+from gossipnet.protocol.detection import UNREACHABLE, Detection
+from gossipnet.protocol.effects import Lane, LinkDown, LinkUp
+from gossipnet.protocol.links import PeerLink
+from gossipnet.protocol.membership import ALIVE, Membership
+from gossipnet.protocol.overlay import Overlay
+from gossipnet.protocol.wire import PROTOCOL_VERSION, Hello
+
+LINKS_MAX = 512
+"""Open links of one node, of which it needs about ten: beyond this, newcomers are sent elsewhere."""
+
+HELLO_WITHIN = 5.0
+"""Seconds from the handshake to the peer's Hello."""
+
+SIMULTANEOUS = 3.0
+"""Two links that came up within this many seconds were dialled at the same time: a dial may take 2."""
+
+IDLE = 5.0
+"""Seconds that a link without a purpose is kept: long enough to hand over a member table."""
+
+DIAL_BACK = 5.0
+"""Seconds for which a lost peer that nobody can dial may dial back."""
+
+FLAPPING = 1.0
+"""A link that lived for less than this is not redialled at once."""
+
+
+class LinkLife:
+    """Opens, greets, settles and ends the links of one node."""
+
+    def __init__(
+        self,
+        context: Context,
+        membership: Membership,
+        overlay: Overlay,
+        detection: Detection,
+        links: dict[int, PeerLink],
+    ) -> None:
+        self._context = context
+        self._membership = membership
+        self._overlay = overlay
+        self._detection = detection
+        self._links = links
+        self._instance = context.entropy(8)
+        # Set by the engine.
+        self.digests: Callable[[], tuple[bytes, int, bytes]] = lambda: (bytes(32), 0, bytes(32))
+        self.admit: Callable[[PeerLink, Hello], None] = lambda _link, _hello: None
+        self.greeted: Callable[[PeerLink, Hello], None] = lambda _link, _hello: None
+        self.ended: Callable[[PeerLink], None] = lambda _link: None
+        self.busy: Callable[[PeerLink], bool] = lambda _link: False
+
+    def start(self) -> None:
+        """Begin to look for links that have no use."""
+        self._context.timers.set("idle", self._context.after(1.0, 0.2), self._close_idle)
+
+    # -- beginning -----------------------------------------------------------------------------
+
+    def up(self, event: LinkUp) -> None:
+        """The handshake is done: say Hello."""
+        node = event.peer.node_id
+        attempt = None if event.dialed is None else self._overlay.dialed(event.dialed, node)
+        link = PeerLink(
+            event.link,
+            event.peer,
+            event.dialed is not None,
+            event.address,
+            self._context.now,
+            self._context.now,
+        )
+        if node == self._membership.me:
+            self._context.close(link.number, "self")
+            return
+        if len(self._links) >= LINKS_MAX:
+            self._context.close(link.number, "too-many-links")
+            return
+        link.intent = self._overlay.intent("" if attempt is None else attempt.purpose, node)
+        self._links[link.number] = link
+        vector, total, members = self.digests()
+        hello = Hello(
+            protocol=PROTOCOL_VERSION,
+            instance=self._instance,
+            intent=link.intent,
+            wall_ms=max(0, self._context.wall_ms),
+            observed=event.address[:255],
+            vector=vector,
+            total=total,
+            members=members,
+            member=self._membership.own.entry,
+        )
+        self._context.send(link.number, Lane.CONTROL, hello)
+        self._context.timers.set(
+            ("hello", link.number),
+            self._context.now + HELLO_WITHIN,
+            lambda: self.close(link, "no-hello"),
+        )
+
+    def on_hello(self, link: PeerLink, hello: Hello) -> None:
+        """Learn who is there, settle duplicates, agree on being neighbours.
+
+        Raises:
+          RemoteProtocolError: A second Hello, or one of somebody else.
+        """
+        if link.greeted:
+            raise RemoteProtocolError("second-hello")
+        self._context.timers.cancel(("hello", link.number))
+        if hello.protocol != PROTOCOL_VERSION:
+            self._context.event(
+                "link-refused",
+                f"{link.peer.name} speaks protocol {hello.protocol}, this node {PROTOCOL_VERSION}",
+                "warning",
+                link.node,
+            )
+            self._overlay.avoid(link.node)
+            self.close(link, "other-version")
+            return
+        self.admit(link, hello)
+        link.greeted = True
+        link.instance = hello.instance
+        link.total, link.vector = hello.total, hello.vector[:8]
+        link.clock_offset = hello.wall_ms / 1000 - self._context.wall
+        link.observed = hello.observed
+        if not self._settle(link):
+            return
+        self._detection.compare(link)
+        if not link.dialed:
+            self._overlay.consider(link, hello.intent)
+        self.greeted(link, hello)
+
+    def _settle(self, link: PeerLink) -> bool:
+        """Keep one greeted link per peer; False if it is not this one."""
+        for other in list(self._links.values()):
+            if other is link or other.node != link.node or not other.greeted:
+                continue
+            older, newer = (other, link) if other.up_at <= link.up_at else (link, other)
+            if self._newer_stays(older, newer):
+                self._drop_duplicate(older, "replaced")
+            else:
+                self._drop_duplicate(newer, "duplicate")
+        return link.number in self._links
+
+    def _newer_stays(self, older: PeerLink, newer: PeerLink) -> bool:
+        restarted = older.instance != newer.instance
+        if restarted or older.dialed == newer.dialed or newer.up_at - older.up_at > SIMULTANEOUS:
+            return True
+        lower_dialed_newer = newer.dialed == (self._membership.me < newer.node)
+        return lower_dialed_newer
+
+    def _drop_duplicate(self, link: PeerLink, reason: str) -> None:
+        self.forget(link)
+        self._context.close(link.number, reason)
+
+    def on_verdict(self, link: PeerLink, accepted: bool) -> None:
+        """The peer we dialled said whether we are neighbours.
+
+        Raises:
+          RemoteProtocolError: We did not ask.
+        """
+        if not link.dialed or link.neighbour:
+            raise RemoteProtocolError("unexpected-verdict")
+        self._overlay.on_verdict(link, accepted)
+
+    # -- ending --------------------------------------------------------------------------------
+
+    def forget(self, link: PeerLink) -> None:
+        """Take a link out of everything; says nothing to the peer."""
+        if self._links.pop(link.number, None) is None:
+            return
+        self._context.timers.cancel(("hello", link.number))
+        self.ended(link)
+        self._overlay.kick()
+
+    def close(self, link: PeerLink, reason: str) -> None:
+        """End a link from this side."""
+        self.forget(link)
+        self._context.close(link.number, reason)
+        self._detection.unlinked(link.node)
+
+    def fail(self, link: PeerLink, reason: str, detail: str) -> None:
+        """The peer broke the protocol: its link ends, it is left alone for a while, people are told."""
+        self._context.counters["protocol_errors"] += 1
+        self._context.event(
+            "peer-misbehaved", f"{link.peer.name}: {detail}"[:300], "warning", link.node
+        )
+        self._overlay.avoid(link.node)
+        self.close(link, reason)
+
+    def down(self, event: LinkDown) -> None:
+        """A link ended from outside: find out whether the peer is gone."""
+        link = self._links.get(event.link)
+        if link is None:
+            return
+        self.forget(link)
+        self._context.counters["links_closed" if event.clean else "links_lost"] += 1
+        level = "debug" if event.clean or not link.neighbour else "info"
+        self._context.event(
+            "link-down", f"link with {link.peer.name} ended: {event.reason}", level, link.node
+        )
+        self._detection.unlinked(link.node)
+        if not event.clean and link.greeted:
+            self._look_after(link)
+
+    def silent(self, link: PeerLink) -> None:
+        """Nothing came for too long: give the link up and dial anew."""
+        self._context.counters["links_silent"] += 1
+        self.close(link, "silent")
+        if link.greeted:
+            self._look_after(link)
+
+    def _look_after(self, link: PeerLink) -> None:
+        """A peer was lost without a word: redial at once."""
+        member = self._membership.members.get(link.node)
+        if member is None or self._overlay.stopped or self._overlay.linked(link.node) is not None:
+            return
+        if member.body.status != ALIVE or member.dead or not link.neighbour:
+            return
+        if self._context.now - link.up_at < FLAPPING:
+            self._overlay.avoid(link.node, 1.0)
+            return
+        if not self._overlay.dial(member, "probe"):
+            node = link.node
+            self._context.timers.set(
+                ("dial-back", node), self._context.now + DIAL_BACK, lambda: self._not_back(node)
+            )
+
+    def _not_back(self, node: NodeId) -> None:
+        if self._overlay.linked(node) is None:
+            self._detection.accuse(node, UNREACHABLE)
+
+    def _close_idle(self) -> None:
+        self.start()
+        for link in list(self._links.values()):
+            unused = not link.neighbour and not self.busy(link) and not link.serving
+            if unused and self._context.now - link.up_at > IDLE:
+                self.close(link, "idle")
+        surplus = self._overlay.surplus()
+        if surplus is not None:
+            self.close(surplus, "surplus")
+
+    def close_all(self, reason: str) -> None:
+        """Say goodbye on every link."""
+        for link in list(self._links.values()):
+            self.forget(link)
+            self._context.close(link.number, reason)

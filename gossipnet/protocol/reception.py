@@ -1,0 +1,190 @@
+"""Where newcomers are received: the issuer's side of joins, direct or relayed.
+
+A conversation runs end to end between newcomer and issuer (`joining`); here it is opened, fed,
+bounded and ended, and what it consumes (an invitation's use) is durable before the newcomer hears
+that it succeeded. Where the bytes come from is the caller's business.
+"""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+
+from gossipnet import ids
+from gossipnet.errors import JoinError, RemoteProtocolError, TokenError, UserError
+from gossipnet.identity.home import NodeIdentity
+from gossipnet.identity.invitations import Invitations
+from gossipnet.protocol.commits import Commits
+from gossipnet.protocol.context import Context
+from gossipnet.protocol.joining import JoinAnswer
+from gossipnet.protocol.membership import LEFT, Membership
+
+GUESTS_MAX = 64
+"""Conversations at one time."""
+
+GUEST_BYTES = 64 * 1024
+"""Bytes that one newcomer may send; it needs about two thousand."""
+
+GUEST_SECONDS = 20.0
+"""From the first byte to the answer: the newcomer may be on another continent."""
+
+ADDRESSES_TOLD = 8
+"""Members' addresses in the answer and in a token: where to knock first."""
+
+
+@dataclass(slots=True)
+class Guest:
+    """One conversation: who answers, and how to reach the newcomer."""
+
+    answer: JoinAnswer
+    send: Callable[[bytes], None]
+    close: Callable[[], None]
+    received: int = 0
+    committing: bool = False
+
+
+class Reception:
+    """Answers newcomers if this node is an issuer."""
+
+    def __init__(
+        self,
+        context: Context,
+        identity: NodeIdentity,
+        membership: Membership,
+        commits: Commits,
+    ) -> None:
+        self._context = context
+        self._identity = identity
+        self._membership = membership
+        self._commits = commits
+        self._guests: dict[Hashable, Guest] = {}
+        self.invitations = Invitations()
+
+    @property
+    def open_to(self) -> bool:
+        """Whether this node may answer newcomers."""
+        return self._identity.issuer is not None
+
+    def restore(self, meta: Mapping[str, bytes]) -> None:
+        """Load the invitations that an earlier process stored."""
+        self.invitations.load(meta)
+
+    # -- inviting ------------------------------------------------------------------------------
+
+    def invite(
+        self, role: str, uses: int, ttl_s: float, capabilities: list[tuple[str, bytes]]
+    ) -> str:
+        """Mint a token; see `Engine.invite`."""
+        issuer = self._identity.issuer
+        if issuer is None:
+            names = sorted(
+                member.name
+                for member in self._membership.others()
+                if "issuer" in member.roles and member.body.status != LEFT
+            )
+            where = f"run it on {' or '.join(names)}" if names else "no issuer is known here"
+            raise UserError(f"this node may not invite: only issuers may; {where}")
+        token = self.invitations.create(
+            issuer,
+            role=role,
+            uses=uses,
+            ttl=ttl_s,
+            capabilities=capabilities,
+            addresses=self.addresses(),
+            wall=self._context.wall,
+            entropy=self._context.entropy,
+        )
+        self._store()
+        return token.encode()
+
+    def addresses(self) -> tuple[str, ...]:
+        """Where a newcomer may knock: here first, then at members that are alive."""
+        found = dict.fromkeys(self._membership.addresses[:3])
+        for member in self._membership.others():
+            if len(found) >= ADDRESSES_TOLD:
+                break
+            if member.reachable and not member.suspected and member.body.addresses:
+                found[member.body.addresses[0]] = None
+        return tuple(found)
+
+    def _store(self) -> bool:
+        changed = self.invitations.take_changes()
+        self._context.meta.update(changed)
+        if changed:
+            self._commits.hurry()
+        return bool(changed)
+
+    # -- conversations -------------------------------------------------------------------------
+
+    def admit(
+        self, key: Hashable, send: Callable[[bytes], None], close: Callable[[], None]
+    ) -> bool:
+        """A newcomer is there; False if it cannot be received now."""
+        if not self.open_to or key in self._guests or len(self._guests) >= GUESTS_MAX:
+            self._context.counters["joins_refused"] += 1
+            return False
+        answer = JoinAnswer(
+            self._identity,
+            self.invitations,
+            entropy=self._context.entropy,
+            addresses=self.addresses(),
+        )
+        self._guests[key] = Guest(answer, send, close)
+        self._context.timers.set(
+            ("guest", key),
+            self._context.now + GUEST_SECONDS,
+            lambda: self._end(key, "join-late"),
+        )
+        return True
+
+    def received(self, key: Hashable, data: bytes) -> None:
+        """Bytes of a newcomer."""
+        guest = self._guests.get(key)
+        if guest is None or guest.committing:
+            return
+        guest.received += len(data)
+        if guest.received > GUEST_BYTES:
+            self._end(key, "join-too-long")
+            return
+        try:
+            guest.answer.receive(data, self._context.wall)
+        except (RemoteProtocolError, TokenError, JoinError) as error:
+            self._context.event("join-refused", f"a newcomer was refused: {error}", "warning")
+            guest.send(guest.answer.data_to_send())
+            self._end(key, "join-refused")
+            return
+        out = guest.answer.data_to_send()
+        if self._store() or guest.answer.finished:
+            guest.committing = True
+            self._commits.then(lambda: self._answered(key, out))
+        elif out:
+            guest.send(out)
+
+    def _answered(self, key: Hashable, out: bytes) -> None:
+        """The use of the invitation is durable: the newcomer may know."""
+        guest = self._guests.get(key)
+        if guest is None:
+            return
+        guest.committing = False
+        if out:
+            guest.send(out)
+        if guest.answer.finished:
+            result = guest.answer.result
+            self._context.counters["joins_answered"] += 1
+            self._context.event(
+                "join-answered",
+                f"{result.name} ({ids.short(result.node_id)}) was admitted",
+                node=result.node_id,
+            )
+            self._end(key, "")
+
+    def _end(self, key: Hashable, counter: str) -> None:
+        guest = self._guests.get(key)
+        if guest is not None:
+            if counter:
+                self._context.counters[counter.replace("-", "_")] += 1
+            self.forget(key)
+            guest.close()
+
+    def forget(self, key: Hashable) -> None:
+        """The newcomer is gone."""
+        self._guests.pop(key, None)
+        self._context.timers.cancel(("guest", key))

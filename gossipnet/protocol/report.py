@@ -1,0 +1,207 @@
+"""What people see of the engine: members, status, peers, events, and why somebody is suspected.
+
+Only reads. Keys of the rows are part of the contract: they are added, never renamed.
+"""
+
+from collections import deque
+
+from gossipnet import ids
+from gossipnet.errors import NotFound
+from gossipnet.identity.home import NodeIdentity
+from gossipnet.protocol.clockcheck import clock_complaint, clock_offset
+from gossipnet.protocol.commits import Commits
+from gossipnet.protocol.context import Context
+from gossipnet.protocol.detection import Detection
+from gossipnet.protocol.effects import Event
+from gossipnet.protocol.links import PeerLink
+from gossipnet.protocol.membership import Member, Membership
+from gossipnet.protocol.overlay import Overlay
+from gossipnet.protocol.sync import Sync
+from gossipnet.state.replica import Replica
+
+EVENTS_KEPT = 1000
+
+DROPS = (
+    "accusations_unknown",
+    "gaps_dropped",
+    "joins_refused",
+    "members_refused",
+    "streams_refused",
+)
+"""Counters of what was thrown away although it may have been good."""
+
+_DAY = 86_400.0
+
+
+class Report:
+    """Rows and documents for the command line and the socket."""
+
+    def __init__(
+        self,
+        context: Context,
+        identity: NodeIdentity,
+        membership: Membership,
+        overlay: Overlay,
+        detection: Detection,
+        sync: Sync,
+        commits: Commits,
+        replica: Replica,
+        links: dict[int, PeerLink],
+    ) -> None:
+        self._context = context
+        self._identity = identity
+        self._membership = membership
+        self._overlay = overlay
+        self._detection = detection
+        self._sync = sync
+        self._commits = commits
+        self._replica = replica
+        self._links = links
+        self._events: deque[tuple[float, Event]] = deque(maxlen=EVENTS_KEPT)
+        self._started_at = context.now
+
+    def note(self, event: Event) -> None:
+        """Keep an event for `events`."""
+        self._events.append((self._context.wall, event))
+
+    def events(self) -> list[dict[str, object]]:
+        """What happened, oldest first."""
+        return [
+            {
+                "wall": wall,
+                "kind": event.kind,
+                "level": event.level,
+                "text": event.text,
+                "node": "" if event.node is None else ids.text(event.node),
+            }
+            for wall, event in self._events
+        ]
+
+    def members(self) -> list[dict[str, object]]:
+        """Everybody, by name."""
+        rows = [self._member(member) for member in self._membership.members.values()]
+        return sorted(rows, key=lambda row: (str(row["name"]), str(row["id"])))
+
+    def _member(self, member: Member) -> dict[str, object]:
+        me = member.id == self._membership.me
+        behind = None if member.total is None else max(0, self._replica.total - member.total)
+        return {
+            "name": member.name,
+            "id": ids.text(member.id),
+            "state": member.state,
+            "address": member.body.addresses[0] if member.body.addresses else "",
+            "rtt_ms": None if member.rtt is None else round(member.rtt * 1000, 3),
+            "behind": 0 if me else behind,
+            "roles": sorted(member.roles),
+            "zone": member.body.zone,
+            "version": member.body.software,
+            "incarnation": member.body.incarnation,
+        }
+
+    def peers(self) -> list[dict[str, object]]:
+        """Open links, neighbours first."""
+        links = sorted(self._links.values(), key=lambda link: (not link.neighbour, link.number))
+        return [
+            {
+                "name": link.peer.name,
+                "id": ids.text(link.node),
+                "address": link.address,
+                "direction": "out" if link.dialed else "in",
+                "neighbour": link.neighbour,
+                "eager": link.eager,
+                "rtt_ms": None if link.rtt is None else round(link.rtt * 1000, 3),
+                "behind": max(0, self._replica.total - link.total) if link.greeted else None,
+                "queued_bytes": 0,
+                "since_s": round(self._context.now - link.up_at, 3),
+            }
+            for link in links
+        ]
+
+    def converged(self) -> tuple[bool, float]:
+        """Whether every neighbour's state was equal to ours when it last spoke, and since when
+        (seconds) the one that is furthest behind differs."""
+        lag = 0.0
+        equal = True
+        for link in self._links.values():
+            if link.neighbour:
+                self._detection.compare(link)
+                if link.differs_since is not None:
+                    equal = False
+                    lag = max(lag, self._context.now - link.differs_since)
+        return equal and not self._sync.pulls, lag
+
+    def status(self) -> dict[str, object]:
+        """One document about this node."""
+        identity, replica, counters = self._identity, self._replica, self._context.counters
+        members = list(self._membership.members.values())
+        links = list(self._links.values())
+        converged, lag = self.converged()
+        offset = clock_offset(links)
+        return {
+            "mesh_id": ids.text(identity.trust.mesh_id),
+            "mesh": identity.trust.mesh_name,
+            "node_id": ids.text(identity.node_id),
+            "name": identity.name,
+            "roles": sorted(identity.roles),
+            "ready": True,
+            "incarnation": self._membership.incarnation,
+            "addresses": list(self._membership.addresses),
+            "members": sum(1 for member in members if member.state in ("alive", "suspect")),
+            "known": len(members),
+            "neighbours": len(self._overlay.neighbours),
+            "peers": len(links),
+            "keys": len(replica.keyspace),
+            "converged": converged,
+            "lag_s": round(lag, 3),
+            "drops": sum(counters[name] for name in DROPS) + replica.counters["held_dropped"],
+            "epoch": replica.epoch,
+            "logs": len(replica.vector()),
+            "records": replica.total,
+            "held": replica.held,
+            "quarantined": replica.quarantined,
+            "committed": self._commits.committed,
+            "uncommitted": self._commits.issued - self._commits.committed,
+            "sync": self._sync.progress(),
+            "clock": {
+                "offset_s": None if offset is None else round(offset, 3),
+                "complaint": clock_complaint(links) or "",
+            },
+            "certificate_days": round((identity.not_after - self._context.wall) / _DAY, 1),
+            "uptime_s": round(self._context.now - self._started_at, 3),
+            "health": self._detection.health,
+            "counters": dict(sorted((counters + replica.counters).items())),
+        }
+
+    def why(self, node: str) -> list[dict[str, object]]:
+        """What is held against members of this name, or with an id that begins so.
+
+        Raises:
+          NotFound: There is no such member.
+        """
+        found = [
+            member
+            for member in self._membership.members.values()
+            if member.name == node or (len(node) >= 4 and ids.text(member.id).startswith(node))
+        ]
+        if not found:
+            raise NotFound(
+                f"no member is called {node[:60]!r}; `gossipnet members` shows who there is"
+            )
+        return [self._case(member) for member in found]
+
+    def _case(self, member: Member) -> dict[str, object]:
+        return {
+            "name": member.name,
+            "id": ids.text(member.id),
+            "state": member.state,
+            "since_s": round(self._context.now - member.since, 3),
+            "incarnation": member.body.incarnation,
+            "observers": [
+                self._name(prefix) for prefix in self._detection.observers_of(member.id)
+            ],
+            "accusations": self._detection.why(member.id),
+        }
+
+    def _name(self, prefix: bytes) -> str:
+        member = self._membership.find(prefix)
+        return ids.short(prefix) if member is None else member.name
