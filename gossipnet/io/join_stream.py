@@ -55,6 +55,7 @@ class JoinStream:
         if self._closing:
             return True
         if len(self._waiting) + len(data) > MAX_OUT_BYTES:
+            self._closing = True
             self._scope.cancel()
             return False
         self._waiting += data

@@ -218,6 +218,7 @@ class Link:
 
     def _take(self, data: bytes) -> None:
         session, owner = self._session, self._owner
+        shaking_hands = not self.up
         messages = 0
         before = session.received_frames
         for event in session.receive(data, owner.wall()):
@@ -237,8 +238,8 @@ class Link:
         else:
             if self.up and not messages and session.received_frames != before:
                 owner.link_heard(self)
-        if not self.up:
-            owner.link_dirty(self)  # the handshake's answer
+        if shaking_hands:
+            owner.link_dirty(self)  # the handshake's answer, or its last word
 
     async def _write(self) -> None:
         """Take over from `pump` whenever the stream has to be waited for."""
