@@ -19,23 +19,22 @@ _MOST_TOKEN_BYTES = 16 * 1024
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("token", metavar="TOKEN", nargs="?", help="- reads it from stdin")
     parser.add_argument(
-        "words",
-        metavar="TOKEN [HOST:PORT ...]",
+        "addresses",
+        metavar="HOST:PORT",
         nargs="*",
-        help="the token (- reads it from stdin), then members to ask before those that it names",
+        help="members to ask before those that the token names",
     )
     parser.add_argument("--token-file", metavar="FILE", help="read the token from this file")
     add_name(parser)
 
 
 def _execute(arguments: argparse.Namespace) -> int:
-    words: list[str] = arguments.words
-    if arguments.token_file:
-        given, addresses = None, words
-    elif words:
-        given, addresses = words[0], words[1:]
-    else:
+    given, addresses = arguments.token, arguments.addresses
+    if arguments.token_file is not None and given is not None:
+        given, addresses = None, [given, *addresses]
+    elif arguments.token_file is None and given is None:
         raise UsageError(
             "which token? `gossipnet invite` on a member prints one: gossipnet join TOKEN"
         )

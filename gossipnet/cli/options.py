@@ -36,7 +36,11 @@ class Parser(argparse.ArgumentParser):
 
     def parse_whole(self, words: list[str]) -> argparse.Namespace:
         """Parse ``words``; what is left over is refused with the nearest right option."""
-        known, extra = self.parse_known_args(words)
+        # argparse itself takes no `join TOKEN --name rpi HOST:PORT`, for it gives all positional
+        # arguments their words at the first one; but what takes "the rest" must be parsed so.
+        rest = any(action.nargs == argparse.REMAINDER for action in self._actions)
+        parse = self.parse_known_args if rest else self.parse_known_intermixed_args
+        known, extra = parse(words)
         if extra:
             word = extra[0].split("=")[0]
             near = nearest(word, list(self._option_string_actions)) if word[:1] == "-" else None
