@@ -5,7 +5,6 @@ its record says it depends on: else replicas with different heads would apply it
 """
 
 from gossipnet.errors import RemoteProtocolError
-from gossipnet.identity.certificate import Certificate
 from gossipnet.state.operations import (
     AnyOperation,
     Body,
@@ -72,12 +71,3 @@ def _check_cells(cells: CellRefs, heads: list[int]) -> None:
     for ref, seq, _place, total in cells:
         if ref >= len(heads) or seq > heads[ref] or from_wire(total) is None:
             raise RemoteProtocolError("bad-record", "has seen what it does not depend on")
-
-
-def write_rule(certificate: Certificate) -> str:
-    """What a certificate lets its subject write, for people."""
-    allowed = [
-        f"{verb}:{prefix.decode(errors='backslashreplace')}"
-        for verb, prefix in certificate.capabilities
-    ]
-    return f"its certificate allows {', '.join(allowed) or 'nothing'}"

@@ -11,8 +11,8 @@ from gossipnet.identity.signing import SecretKey
 from gossipnet.identity.trust import Trust
 from gossipnet.ids import LogId, NodeId
 from gossipnet.state import record
+from gossipnet.state.authority import write_rule
 from gossipnet.state.batch import Batch
-from gossipnet.state.check import write_rule
 from gossipnet.state.clock import HybridClock
 from gossipnet.state.errors import NotPermitted
 from gossipnet.state.logs import Logs

@@ -6,7 +6,6 @@ waits, bounded, and its gap is reported so that the caller can ask for it. Recor
 ahead of the clock wait until they are due. Nothing here sends, stores or waits.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from math import inf
@@ -17,14 +16,14 @@ from gossipnet.identity.signing import SecretKey
 from gossipnet.identity.trust import Trust
 from gossipnet.ids import LogId, NodeId
 from gossipnet.state import fingerprint, record
+from gossipnet.state.authority import may_write, renew_author
 from gossipnet.state.check import check_operations
-from gossipnet.state.clock import HybridClock, stamp_ms
+from gossipnet.state.clock import HybridClock
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.logs import Log, Logs
 from gossipnet.state.operations import (
     Body,
     OpenLog,
-    Renew,
     decode_body_untrusted,
 )
 from gossipnet.state.outcome import AppliedRecord, Outcome, Status
@@ -33,9 +32,6 @@ from gossipnet.state.record import Record
 from gossipnet.state.waiting import Recent, Waiting
 
 __all__ = ["AppliedRecord", "Outcome", "Replica", "Status"]
-
-CERTIFICATE_SLACK_MS = 300_000
-"""A record may be stamped this much outside its author's certificate: clocks differ."""
 
 
 class Replica:
@@ -283,42 +279,14 @@ class Replica:
         self.logs.advance(log, arrived.hash)
         self.clock.merge(arrived.stamp)
         self.recent.put(arrived.log, arrived.seq, arrived.data)
-        self._renew_author(log, body)
-        if not self._may_write(log, arrived, body):
+        self.counters["renewals_refused"] += renew_author(log, body, self._trust)
+        if not may_write(log, arrived, body):
             self.counters["records_void"] += 1
             return Status.VOID
         table = [log.number, *(self.logs.by_id[LogId(other)].number for other, _seq in body.logs)]
         for place, operation in enumerate(body.operations):
             self.keyspace.apply(operation, table, arrived.seq, place)
         return Status.APPLIED
-
-    def _renew_author(self, log: Log, body: Body) -> None:
-        for operation in body.operations:
-            if isinstance(operation, Renew):
-                try:
-                    certificate = self._trust.verify_chain(operation.chain, None)
-                except CertificateError:
-                    self.counters["renewals_refused"] += 1
-                    continue
-                if certificate.subject == log.public_key:
-                    log.certificate, log.chain = certificate, tuple(operation.chain)
-
-    def _may_write(self, log: Log, arrived: Record, body: Body) -> bool:
-        """A pure function of the log: who certified what, and the record's own stamp."""
-        certificate = log.certificate
-        when = stamp_ms(arrived.stamp)
-        if not (
-            certificate.not_before * 1000 - CERTIFICATE_SLACK_MS
-            <= when
-            <= certificate.not_after * 1000 + CERTIFICATE_SLACK_MS
-        ):
-            return False
-        if certificate.writes_everything:
-            return True
-        return all(
-            isinstance(operation, OpenLog | Renew) or certificate.allows("write", operation.key)
-            for operation in body.operations
-        )
 
     # -- time ----------------------------------------------------------------------------------
 
@@ -409,10 +377,3 @@ class Replica:
                 ) from error
         self._unchecked.clear()
         self.keyspace.move_clock(int(wall * 1000))
-
-    def chain_digest(self) -> bytes:
-        """Hash over all heads, for tests that compare logs byte by byte."""
-        digest = hashlib.blake2b(digest_size=32)
-        for log in sorted(self.logs.by_id):
-            digest.update(log + self.logs.by_id[log].head_hash)
-        return digest.digest()

@@ -1,0 +1,59 @@
+"""What an author may write: a pure function of its log, so that every node decides alike.
+
+The certificate that counts is the newest one in the log itself, and the time that counts is the
+record's own stamp. What its author may not do leaves the record in the log and without effect.
+"""
+
+from gossipnet.errors import CertificateError
+from gossipnet.identity.certificate import Certificate
+from gossipnet.identity.trust import Trust
+from gossipnet.state.clock import stamp_ms
+from gossipnet.state.logs import Log
+from gossipnet.state.operations import Body, OpenLog, Renew
+from gossipnet.state.record import Record
+
+SLACK_MS = 300_000
+"""A record may be stamped this much outside its author's certificate: clocks differ."""
+
+
+def renew_author(log: Log, body: Body, trust: Trust) -> int:
+    """Take renewed certificates out of a record; how many were refused."""
+    refused = 0
+    for operation in body.operations:
+        if not isinstance(operation, Renew):
+            continue
+        try:
+            certificate = trust.verify_chain(operation.chain, None)
+        except CertificateError:
+            refused += 1
+            continue
+        if certificate.subject == log.public_key:
+            log.certificate, log.chain = certificate, tuple(operation.chain)
+        else:
+            refused += 1
+    return refused
+
+
+def may_write(log: Log, record: Record, body: Body) -> bool:
+    """Whether all operations of a record are covered; one that is not voids the whole record."""
+    certificate = log.certificate
+    when = stamp_ms(record.stamp)
+    if when < certificate.not_before * 1000 - SLACK_MS:
+        return False
+    if when > certificate.not_after * 1000 + SLACK_MS:
+        return False
+    if certificate.writes_everything:
+        return True
+    return all(
+        isinstance(operation, OpenLog | Renew) or certificate.allows("write", operation.key)
+        for operation in body.operations
+    )
+
+
+def write_rule(certificate: Certificate) -> str:
+    """What a certificate lets its subject write, for people."""
+    allowed = [
+        f"{verb}:{prefix.decode(errors='backslashreplace')}"
+        for verb, prefix in certificate.capabilities
+    ]
+    return f"its certificate allows {', '.join(allowed) or 'nothing'}"
