@@ -1,7 +1,7 @@
 """Writes the parts of the documents that follow from the code: ``python docs/write_tables.py``.
 
-`docs/commands.md` as a whole, and in `docs/protocol.md` the tables of messages, signed statements and
-operations. `tests/house/test_generated_pages.py` fails when the pages have fallen behind.
+`docs/commands.md` as a whole, and in `docs/protocol.md` the tables of messages, signed statements
+and operations. `tests/house/test_generated_pages.py` fails when the pages have fallen behind.
 """
 
 import re
@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 
 from gossipnet.protocol import wire
+from gossipnet.resp.catalogue import FAMILIES, REFUSED
+from gossipnet.resp.table import Command
 from gossipnet.state import operations
 
 DOCS = Path(__file__).resolve().parent
@@ -62,7 +64,54 @@ def protocol_page(text: str) -> str:
     return text
 
 
-PAGES = {"protocol.md": protocol_page}
+_COMMANDS_HEAD = """\
+# Commands of the local socket
+
+Written from the command table by `docs/write_tables.py`; do not edit. Names, arguments, replies and
+error texts are Redis's, and "since" is the version of Redis that brought a command, or
+`gossipnet` for those of the mesh. `COMMAND DOCS` on the socket tells the same.
+
+Everything is judged on this node's view: conditions such as NX, SPOP's choice, WATCH. How writes
+that did not see each other end is in `docs/guarantees.md`.
+"""
+
+_TITLES = {
+    "string": "Strings and counters",
+    "hash": "Hashes",
+    "set": "Sets",
+    "generic": "Keys",
+    "transactions": "Transactions",
+    "connection": "Connection",
+    "server": "Server",
+    "gossip": "The mesh",
+}
+
+
+def commands_page(_text: str) -> str:
+    """What the socket answers, by family, and what it refuses and why."""
+    parts = [_COMMANDS_HEAD]
+    for group, module in FAMILIES.items():
+        parts.append(f"## {_TITLES[group]}\n\n| command | does | since |\n|---|---|---|")
+        parts += [_command(leaf) for row in module.ROWS for leaf in _leaves(row)]
+        parts.append("")
+    parts.append("## Refused\n\n| commands | why |\n|---|---|")
+    reasons: dict[str, list[str]] = {}
+    for name, reason in REFUSED.items():
+        reasons.setdefault(reason, []).append(name.decode().upper().replace("|", " "))
+    parts += [f"| {', '.join(names)} | {reason} |" for reason, names in reasons.items()]
+    return "\n".join(parts) + "\n"
+
+
+def _leaves(row: Command) -> list[Command]:
+    return list(row.subcommands.values()) or [row]
+
+
+def _command(row: Command) -> str:
+    usage = f"{row.name.upper().replace('|', ' ')} {row.usage}".strip().replace("|", "\\|")
+    return f"| `{usage}` | {row.summary} | {row.since} |"
+
+
+PAGES = {"commands.md": commands_page, "protocol.md": protocol_page}
 
 
 def main() -> None:
