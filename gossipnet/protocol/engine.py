@@ -216,7 +216,7 @@ class Engine:
           now: Monotonic seconds.
           wall: Unix seconds.
         """
-        self._turn(now, wall)
+        self.touch(now, wall)
         self.membership.restore(meta)
         self.relay.restore(meta)
         self.presence.start()
@@ -231,7 +231,7 @@ class Engine:
 
     def handle(self, event: Input, now: float, wall: float) -> None:
         """Take one input."""
-        self._turn(now, wall)
+        self.touch(now, wall)
         if isinstance(event, Received):
             self._on_received(event)
         elif isinstance(event, Heard):
@@ -255,7 +255,7 @@ class Engine:
 
     def tick(self, now: float, wall: float) -> None:
         """Do what is due."""
-        self._turn(now, wall)
+        self.touch(now, wall)
         self.context.timers.fire(now)
 
     def deadline(self) -> float:
@@ -264,7 +264,7 @@ class Engine:
 
     def take_effects(self, now: float, wall: float) -> list[Effect]:
         """Seal what was written, and hand out everything there is to do, in order."""
-        self._turn(now, wall)
+        self.touch(now, wall)
         self.commits.flush()
         self._watch_wall()
         effects, self.context.effects = self.context.effects, []
@@ -273,8 +273,10 @@ class Engine:
                 self._report.note(effect)
         return effects
 
-    def _turn(self, now: float, wall: float) -> None:
+    def touch(self, now: float, wall: float) -> None:
+        """Let local commands see the time; call it once before a batch of them."""
         self.context.now, self.context.wall = now, wall
+        self.replica.touch(wall)
 
     def _watch_wall(self) -> None:
         """Expiry and quarantine have deadlines on the wall clock."""
@@ -342,7 +344,7 @@ class Engine:
 
     def status(self) -> dict[str, object]:
         """``gossipnet status``."""
-        return self._report.status()
+        return {**self._report.status(), "ready": self.ready}
 
     def peers(self) -> list[dict[str, object]]:
         """Rows of ``gossipnet peers``."""

@@ -290,18 +290,21 @@ class Replica:
 
     # -- time ----------------------------------------------------------------------------------
 
+    def touch(self, wall: float) -> None:
+        """Let reads and writes see the time; keys that end now are hidden at once."""
+        for key in self.keyspace.move_clock(int(wall * 1000)):
+            self.counters["keys_expired"] += 1
+            if self.keyspace.on_change is not None:
+                self.keyspace.on_change(key, "expired", -1, 0)
+
     def advance(self, wall: float) -> list[AppliedRecord]:
         """Let time pass: keys end, quarantined records come due.
 
         Returns:
           Foreign records that were applied now; own ones come from `seal`.
         """
-        wall_ms = int(wall * 1000)
-        for key in self.keyspace.move_clock(wall_ms):
-            self.counters["keys_expired"] += 1
-            if self.keyspace.on_change is not None:
-                self.keyspace.on_change(key, "expired", -1, 0)
-        self._reap(wall_ms)
+        self.touch(wall)
+        self._reap(self.wall_ms)
         outcome = Outcome(Status.APPLIED)
         for waited in self._waiting.due(wall):
             self._own.close_batch()
