@@ -48,9 +48,7 @@ PUSH_BYTES = 256 * 1024
 class Broadcast:
     """Eager and lazy push of what this node wrote or applied."""
 
-    def __init__(
-        self, context: Context, replica: Replica, links: dict[int, PeerLink]
-    ) -> None:
+    def __init__(self, context: Context, replica: Replica, links: dict[int, PeerLink]) -> None:
         self._context = context
         self._replica = replica
         self._links = links
@@ -198,9 +196,7 @@ class Broadcast:
         for member in fresh:
             self._members[member.id] = (member.entry, source)
         if self._members and "members" not in self._context.timers:
-            self._context.timers.set(
-                "members", self._context.now + MEMBERS_AFTER, self.say_members
-            )
+            self._context.timers.set("members", self._context.now + MEMBERS_AFTER, self.say_members)
 
     def say_members(self) -> None:
         """Send what was collected now."""
@@ -236,5 +232,3 @@ def _pieces(records: list[bytes]) -> list[list[bytes]]:
         pieces[-1].append(data)
         size += len(data)
     return pieces
-
-

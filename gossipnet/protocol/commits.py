@@ -17,6 +17,10 @@ from gossipnet.state.replica import AppliedRecord, Replica
 URGENT_AT_ONCE = 2
 """Commits under way that somebody waits for: one on the disk, one that follows it at once."""
 
+WAITING_BYTES = 1 << 20
+"""Others' records that wait for room; more than this is handed out, for the store counts what it
+holds and stops the reading of links in time."""
+
 
 class Commits:
     """Turns what happened in a turn into `Commit` effects.
@@ -30,6 +34,7 @@ class Commits:
         self._context = context
         self._replica = replica
         self._waiting: list[StoredRecord] = []
+        self._waiting_bytes = 0
         self._urgent_meta = False
         self._last_awaited = 0
         self._urgent: deque[int] = deque()
@@ -47,6 +52,7 @@ class Commits:
         """Store others' records, applied in this order, with the next commit."""
         for record in records:
             self._waiting.append(StoredRecord(record.log, record.seq, record.data))
+            self._waiting_bytes += len(record.data)
             if record.log in self._durable:  # an own log of an earlier epoch, from elsewhere
                 self._durable[record.log] = record.seq
 
@@ -88,17 +94,17 @@ class Commits:
         awaited = self._replica.dirty or self._urgent_meta
         if not awaited and not self._waiting and not self._context.meta:
             return
-        if awaited and len(self._urgent) >= URGENT_AT_ONCE:
+        full = len(self._urgent) >= URGENT_AT_ONCE
+        if awaited and full and self._waiting_bytes < WAITING_BYTES:
             return
         own = self._replica.seal(self._context.wall) if self._replica.dirty else []
-        records, self._waiting = self._waiting, []
+        records, self._waiting, self._waiting_bytes = self._waiting, [], 0
         records.extend(StoredRecord(r.log, r.seq, r.data) for r in own)
         meta = tuple(self._context.meta.items())
         self._context.meta.clear()
         self.issued += 1
         if own:
             self._own.append((self.issued, own))
-            self._context.counters["records_written"] += len(own)
         if awaited:
             self._urgent_meta = False
             self._urgent.append(self.issued)

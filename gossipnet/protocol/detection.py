@@ -44,6 +44,10 @@ accused anew by whoever meets it."""
 STALL = 0.5
 """A tick that is this late says that this node, not its peers, was away."""
 
+AUDIT, AUDIT_MEMBERS, AUDIT_AGE = 5.0, 32, 15.0
+"""Every so many seconds, so many members of this age are looked at whether anybody observes them:
+after a power cut of the whole mesh, whoever does not come back has no link that could break."""
+
 STUCK = 1.5
 """Seconds for which a difference of states may last before it is looked into."""
 
@@ -101,6 +105,7 @@ class Detection:
         self.health = 1
         self._tick_due = 0.0
         self._odd = False
+        self._audited = 0
         # Set by the engine that composes the parts.
         self.spread: Callable[[list[Accusation], int | None], None] = lambda _a, _link: None
         self.probe: Callable[[Member], None] = lambda _member: None
@@ -113,6 +118,7 @@ class Detection:
     def start(self) -> None:
         """Begin to tick."""
         self._arm(self._context.rng.random() * _TICK)
+        self._context.timers.set("audit", self._context.after(AUDIT, 0.5), self._audit)
 
     def _arm(self, delay: float) -> None:
         self._tick_due = self._context.now + delay
@@ -326,6 +332,26 @@ class Detection:
         self._judge_all()
         return True
 
+    def _audit(self) -> None:
+        """Probe members that nobody observes, if it is on this node to do so."""
+        context = self._context
+        context.timers.set("audit", context.after(AUDIT, 0.2), self._audit)
+        members = list(self._membership.members.values())
+        for _ in range(min(AUDIT_MEMBERS, len(members))):
+            self._audited = (self._audited + 1) % len(members)
+            member = members[self._audited]
+            if (
+                member.reachable
+                and not member.suspected
+                and member.id != self._membership.me
+                and context.now - member.since > AUDIT_AGE
+                and not self._linked(member.id)
+                and not self._observers(member)
+                and self._membership.prefix in self._surrogates(member)
+            ):
+                context.counters["audits"] += 1
+                self.probe(member)
+
     # -- judging -------------------------------------------------------------------------------
 
     def _observers(self, member: Member) -> frozenset[bytes]:
@@ -461,7 +487,9 @@ class Detection:
     def against(self, node: NodeId) -> list[Accusation]:
         """What is held against a member, so that it can be told and refute."""
         held = self.suspicions.get(node)
-        return [] if held is None else [accusation for accusation, _body in held.accusations.values()]
+        return (
+            [] if held is None else [accusation for accusation, _body in held.accusations.values()]
+        )
 
     def observers_of(self, node: NodeId) -> list[bytes]:
         """Whose word counts about a member: prefixes of their ids, in order."""

@@ -38,6 +38,12 @@ DIAL_BACK = 5.0
 FLAPPING = 1.0
 """A link that lived for less than this is not redialled at once."""
 
+PENALTY = 5.0
+"""Seconds for which the dials of a peer that broke the protocol are refused: it would redial, and
+break it, as fast as the network goes."""
+
+PENALTIES_MAX = 1024
+
 
 class LinkLife:
     """Opens, greets, settles and ends the links of one node."""
@@ -56,6 +62,7 @@ class LinkLife:
         self._detection = detection
         self._links = links
         self._instance = context.entropy(8)
+        self._penalties: dict[NodeId, float] = {}
         # Set by the engine.
         self.digests: Callable[[], tuple[bytes, int, bytes]] = lambda: (bytes(32), 0, bytes(32))
         self.admit: Callable[[PeerLink, Hello], None] = lambda _link, _hello: None
@@ -81,11 +88,9 @@ class LinkLife:
             self._context.now,
             self._context.now,
         )
-        if node == self._membership.me:
-            self._context.close(link.number, "self")
-            return
-        if len(self._links) >= LINKS_MAX:
-            self._context.close(link.number, "too-many-links")
+        refusal = self._refusal(node)
+        if refusal:
+            self._context.close(link.number, refusal)
             return
         link.intent = self._overlay.intent("" if attempt is None else attempt.purpose, node)
         self._links[link.number] = link
@@ -107,6 +112,15 @@ class LinkLife:
             self._context.now + HELLO_WITHIN,
             lambda: self.close(link, "no-hello"),
         )
+
+    def _refusal(self, node: NodeId) -> str:
+        if node == self._membership.me:
+            return "self"
+        if self._overlay.stopped:
+            return "stopping"
+        if self._context.now < self._penalties.get(node, 0.0):
+            return "misbehaved"
+        return "too-many-links" if len(self._links) >= LINKS_MAX else ""
 
     def on_hello(self, link: PeerLink, hello: Hello) -> None:
         """Learn who is there, settle duplicates, agree on being neighbours.
@@ -180,6 +194,8 @@ class LinkLife:
         if self._links.pop(link.number, None) is None:
             return
         self._context.timers.cancel(("hello", link.number))
+        if link.dialed and (not link.decided or self._context.now - link.up_at < FLAPPING):
+            self._overlay.back_off(link.address)
         self.ended(link)
         self._overlay.kick()
 
@@ -196,6 +212,9 @@ class LinkLife:
             "peer-misbehaved", f"{link.peer.name}: {detail}"[:300], "warning", link.node
         )
         self._overlay.avoid(link.node)
+        if len(self._penalties) >= PENALTIES_MAX:
+            del self._penalties[next(iter(self._penalties))]
+        self._penalties[link.node] = self._context.now + PENALTY
         self.close(link, reason)
 
     def down(self, event: LinkDown) -> None:
@@ -228,7 +247,7 @@ class LinkLife:
         if member.body.status != ALIVE or member.dead or not link.neighbour:
             return
         if self._context.now - link.up_at < FLAPPING:
-            self._overlay.avoid(link.node, 1.0)
+            self._overlay.avoid(link.node, FLAPPING)
             return
         if not self._overlay.dial(member, "probe"):
             node = link.node

@@ -32,6 +32,7 @@ class PeerLink:
       instance: The peer's process, from its Hello.
       incarnation: The peer's incarnation when it said Hello.
       neighbour: Both sides agreed to be neighbours; only such links carry gossip.
+      decided: It is settled whether we are neighbours.
       intent: What this side's Hello asked for.
       eager: Records are pushed here as they come; otherwise only announced.
       rtt: Smoothed round trip in seconds (RFC 6298 weights), None before the first.
@@ -54,6 +55,7 @@ class PeerLink:
     instance: bytes = b""
     incarnation: int = 0
     neighbour: bool = False
+    decided: bool = False
     intent: int = 0
     eager: bool = True
     rtt: float | None = None

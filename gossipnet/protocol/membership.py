@@ -291,7 +291,15 @@ class Membership:
         known = self.members.get(node)
         if known is None:
             known = Member(
-                node, public_key, chain, name, roles, not_after, body, entry, since=self._context.now
+                node,
+                public_key,
+                chain,
+                name,
+                roles,
+                not_after,
+                body,
+                entry,
+                since=self._context.now,
             )
             self.members[node] = known
             self._by_prefix[node[:16]] = node
@@ -299,6 +307,7 @@ class Membership:
             self._digest_sum -= _entry_number(known.entry)
             if body.incarnation > known.body.incarnation:
                 known.dead = known.suspected = False
+            if body.incarnation > known.body.incarnation or body.status != known.body.status:
                 known.since = self._context.now
             known.previous = known.neighbours
             known.body, known.entry, known.chain = body, entry, chain
@@ -315,6 +324,7 @@ class Membership:
         """Load the table that an earlier process stored: the address book of this one."""
         decoder = msgspec.msgpack.Decoder(MemberEntry)
         self.incarnation = int.from_bytes(meta.get("incarnation", b""), "big")
+        unreadable: list[str] = []
         for name in sorted(meta):
             if not name.startswith(_META):
                 continue
@@ -324,8 +334,9 @@ class Membership:
                     self.admit(entry)
             except (msgspec.MsgspecError, RemoteProtocolError, BadSignature):
                 self._context.counters["members_unreadable"] += 1
-                self._context.meta[name] = None
-        self._context.meta.clear()
+                unreadable.append(name)
+        self._context.meta.clear()  # it is all there already
+        self._context.meta.update(dict.fromkeys(unreadable))
 
 
 def _entry_number(entry: MemberEntry) -> int:

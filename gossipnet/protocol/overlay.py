@@ -181,8 +181,10 @@ class Overlay:
         self._dial(Attempt(address, node, "return"))
 
     def _lost_addresses(self) -> list[tuple[str, NodeId | None]]:
-        alone = not self.neighbours
+        alone = not any(link.neighbour or not link.decided for link in self._links.values())
         linked = {link.node for link in self._links.values()}
+        busy = {attempt.address for attempt in self.attempts.values()}
+        busy.update(link.address for link in self._links.values() if link.dialed)
         found: dict[str, NodeId | None] = {}
         for seed in self._seeds:
             node = self._seed_nodes.get(seed)
@@ -198,7 +200,9 @@ class Overlay:
             if member.id != self._membership.me and member.id not in linked:
                 for address in member.body.addresses:
                     found.setdefault(address, member.id)
-        return [pair for pair in found.items() if not self._is_mine(pair[0])]
+        return [
+            pair for pair in found.items() if pair[0] not in busy and not self._is_mine(pair[0])
+        ]
 
     def _is_mine(self, address: str) -> bool:
         if address in self._membership.addresses:
@@ -231,10 +235,8 @@ class Overlay:
     def dialed(self, number: int, node: NodeId) -> Attempt | None:
         """A dial succeeded."""
         attempt = self.attempts.pop(number, None)
-        if attempt is not None:
-            self._backoff.pop(attempt.address, None)
-            if attempt.address in self._seeds:
-                self._seed_nodes[attempt.address] = node
+        if attempt is not None and attempt.address in self._seeds:
+            self._seed_nodes[attempt.address] = node
         return attempt
 
     def failed(self, number: int, failure: DialFailure, detail: str) -> None:
@@ -243,10 +245,7 @@ class Overlay:
         if attempt is None:
             return
         self._context.counters[f"dials_{failure.name.lower()}"] += 1
-        backoff = self._backoff_of(attempt.address)
-        backoff.failures += 1
-        wait = min(BACKOFF_MAX, BACKOFF_MIN * 2 ** min(backoff.failures - 1, 6))
-        backoff.next_at = self._context.after(wait, 0.3)
+        backoff = self.back_off(attempt.address)
         backoff.mine = detail.startswith("self")
         if backoff.mine:
             backoff.next_at = self._context.now + OWN_ADDRESS
@@ -264,11 +263,17 @@ class Overlay:
             attempt.failure = DialFailure.UNREACHABLE
         if attempt.rest:
             first, *rest = attempt.rest
-            self._dial(
-                Attempt(first, attempt.node, attempt.purpose, tuple(rest), attempt.failure)
-            )
+            self._dial(Attempt(first, attempt.node, attempt.purpose, tuple(rest), attempt.failure))
             return
         self.lost(attempt.node, attempt.failure, attempt.purpose)
+
+    def back_off(self, address: str) -> Backoff:
+        """An address was of no use, whether it did not answer or its link soon ended."""
+        backoff = self._backoff_of(address)
+        backoff.failures += 1
+        wait = min(BACKOFF_MAX, BACKOFF_MIN * 2 ** min(backoff.failures - 1, 6))
+        backoff.next_at = self._context.after(wait, 0.3)
+        return backoff
 
     def avoid(self, node: NodeId, seconds: float = AVOIDED) -> None:
         """Do not dial a member for a while."""
@@ -311,6 +316,7 @@ class Overlay:
         """The dialler said Hello: take it as a neighbour if there is room."""
         room = self.target() + SLACK + (SLACK if intent == 1 else 0)
         accepted = intent != 2 and len(self.neighbours) < room
+        link.decided = True
         self._context.send(link.number, Lane.CONTROL, Verdict(accepted))
         if accepted:
             self._accept(link)
@@ -319,6 +325,7 @@ class Overlay:
 
     def on_verdict(self, link: PeerLink, accepted: bool) -> None:
         """The peer we dialled has decided. Without room the link stays only while it has a use."""
+        link.decided = True
         if accepted:
             self._accept(link)
         elif link.intent != 2:
@@ -344,5 +351,6 @@ class Overlay:
     def _accept(self, link: PeerLink) -> None:
         if not link.neighbour:
             link.neighbour = True
+            self._backoff.pop(link.address, None)
             self.joined(link)
             self.kick(0.05)

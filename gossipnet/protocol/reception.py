@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 from gossipnet import ids
-from gossipnet.errors import JoinError, RemoteProtocolError, TokenError, UserError
+from gossipnet.errors import RemoteProtocolError, UserError
 from gossipnet.identity.home import NodeIdentity
 from gossipnet.identity.invitations import Invitations
 from gossipnet.protocol.commits import Commits
@@ -146,7 +146,8 @@ class Reception:
             return
         try:
             guest.answer.receive(data, self._context.wall)
-        except (RemoteProtocolError, TokenError, JoinError) as error:
+        except (RemoteProtocolError, UserError) as error:
+            self._store()
             self._context.event("join-refused", f"a newcomer was refused: {error}", "warning")
             guest.send(guest.answer.data_to_send())
             self._end(key, "join-refused")

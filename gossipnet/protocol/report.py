@@ -196,9 +196,7 @@ class Report:
             "state": member.state,
             "since_s": round(self._context.now - member.since, 3),
             "incarnation": member.body.incarnation,
-            "observers": [
-                self._name(prefix) for prefix in self._detection.observers_of(member.id)
-            ],
+            "observers": [self._name(prefix) for prefix in self._detection.observers_of(member.id)],
             "accusations": self._detection.why(member.id),
         }
 

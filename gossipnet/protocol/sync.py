@@ -245,6 +245,7 @@ class Sync:
             (LogId(log), first, min(last, head))
             for log, first, last in message.ranges
             if first <= (head := self.sendable(LogId(log), self._replica.head(LogId(log))))
+            and first <= last
         ]
         total = sum(last - first + 1 for _log, first, last in ranges)
         if total <= FROM_MEMORY:
@@ -261,9 +262,7 @@ class Sync:
                 return
         if len(link.serving) >= STREAMS_PER_LINK or message.session in link.serving:
             self._context.counters["streams_refused"] += 1
-            self._context.send(
-                link.number, Lane.BULK, Records(message.session, [], True, True)
-            )
+            self._context.send(link.number, Lane.BULK, Records(message.session, [], True, True))
             return
         serving = Serving(message.session, tuple(ranges))
         link.serving[message.session] = serving
@@ -281,9 +280,7 @@ class Sync:
         self._reads[self._read] = (link.number, serving)
         serving.reading = True
         wanted = tuple((LogId(log), first, last) for log, first, last in serving.wanted)
-        self._context.effects.append(
-            ReadLog(self._read, wanted, serving.position, 4 * PIECE_BYTES)
-        )
+        self._context.effects.append(ReadLog(self._read, wanted, serving.position, 4 * PIECE_BYTES))
 
     def on_read(self, read: LogRead) -> None:
         """Records came from disk."""
@@ -309,9 +306,7 @@ class Sync:
             done = serving.ended and not serving.queue
             serving.credit -= 1
             self._context.counters["records_served"] += len(piece)
-            self._context.send(
-                link.number, Lane.BULK, Records(serving.session, piece, done, False)
-            )
+            self._context.send(link.number, Lane.BULK, Records(serving.session, piece, done, False))
             if done:
                 del link.serving[serving.session]
                 return

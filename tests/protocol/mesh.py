@@ -153,7 +153,8 @@ class Machine:
         return {str(row["name"]): str(row["state"]) for row in self.engine.members_table()}
 
     def row(self, name: str) -> dict[str, object]:
-        return next(row for row in self.engine.members_table() if row["name"] == name)
+        """One row of the table, or an empty one."""
+        return next((row for row in self.engine.members_table() if row["name"] == name), {})
 
     # -- effects -------------------------------------------------------------------------------
 
