@@ -1,0 +1,374 @@
+"""The local socket: one task serves all clients.
+
+All client sockets are watched by one selector, whose own descriptor is what trio waits for. Each
+time it fires, every client that has sent something gets one slice (`Session.run`): one read, one
+pass through the commands, one write. So a command costs no task switch and no checkpoint; the loop
+goes through trio only when nothing is ready, when somebody wrote, or when `TURN_SECONDS` are over.
+
+Only this user and root get in: the file's mode says so, and the peer's credentials are asked too.
+"""
+
+import errno
+import os
+import random
+import resource
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from gossipnet.io.client import Client
+from gossipnet.io.driver import Driver
+from gossipnet.io.local_socket import bind_local_socket, remove_local_socket
+from gossipnet.resp.limits import STALLED_SECONDS
+from gossipnet.resp.replies import encode_error
+from gossipnet.resp.service import Service
+
+TURN_SECONDS = 0.002
+"""The longest that clients are served before links, timers and the disk get their turn."""
+ACCEPTS = 64
+ACCEPT_AGAIN_SECONDS = 0.1
+"""After a refusal of the system (no descriptors left)."""
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_OUT_OF_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class ClientServer:
+    """Serves clients on one socket file.
+
+    Args:
+      driver: Of the engine that they talk to.
+      path: Where the socket's file is made.
+      max_clients: One more is told so and sent away.
+      durability: For CONFIG GET: ``always`` or ``every-second``.
+
+    Attributes:
+      service: What the clients share.
+    """
+
+    def __init__(
+        self, driver: Driver, path: Path, max_clients: int, *, durability: str = "always"
+    ) -> None:
+        self._driver = driver
+        self._path = path
+        self._max_clients = max_clients
+        certificate = driver.engine.identity.certificate
+        reads_all = certificate.allows("read", b"")
+        self.service = Service(
+            driver.engine,
+            rng=random.Random(),
+            wall_ms=int(driver.wall() * 1000),
+            may_read=None if reads_all else lambda key: certificate.allows("read", key),
+            max_clients=max_clients,
+        )
+        self.service.durability = durability
+        self.service.info = self._info
+        self.service.extra_status = driver.status_extra
+        self.service.left = driver.flush
+        self._selector = selectors.DefaultSelector()
+        self._listener: socket.socket | None = None
+        self._accept_at = 0.0
+        self._clients: set[Client] = set()
+        self._busy: dict[Client, None] = {}
+        self._pushed: dict[Client, None] = {}
+        self._stuck: dict[Client, None] = {}
+        self._waiting: deque[tuple[int, Client]] = deque()
+        self._wrote = False
+        self._bell, self._rope = socket.socketpair()
+        self._rung = False
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled.
+
+        Raises:
+          HomeError: The socket's file cannot be made.
+        """
+        listener = bind_local_socket(self._path)
+        self._listener = listener
+        try:
+            self._bell.setblocking(False)
+            self._rope.setblocking(False)
+            self._selector.register(listener, _READ, self._accept)
+            self._selector.register(self._bell, _READ, self._quiet)
+            self._driver.on_committed.append(self._committed)
+            task_status.started()
+            await self._loop()
+        finally:
+            if self._committed in self._driver.on_committed:
+                self._driver.on_committed.remove(self._committed)
+            for client in list(self._clients):
+                self._close(client)
+            self._selector.close()
+            self._bell.close()
+            self._rope.close()
+            remove_local_socket(self._path, listener)
+
+    # ------------------------------------------------------------ the loop
+
+    async def _loop(self) -> None:
+        selector, driver = self._selector, self._driver
+        descriptor = selector.fileno()
+        turn_ends = 0.0
+        while True:
+            ready = selector.select(0)
+            if not ready and not self._busy:
+                await self._rest(descriptor)
+                turn_ends = time.monotonic() + TURN_SECONDS
+                continue
+            self.service.wall_ms = int(driver.wall() * 1000)
+            work: list[Client] = list(self._busy)
+            self._busy.clear()
+            for key, events in ready:
+                if not isinstance(key.data, Client):
+                    key.data()
+                elif events & _WRITE:
+                    self._writable(key.data)
+                elif not key.data.session.unfinished:
+                    work.append(key.data)
+            for client in work:
+                self._serve(client)
+                if time.monotonic() > turn_ends:
+                    await self._yield()
+                    turn_ends = time.monotonic() + TURN_SECONDS
+            for client in list(self._pushed):
+                client.flush()
+                self._settle(client)
+            self._pushed.clear()
+            if self._wrote:
+                await self._yield()
+                turn_ends = time.monotonic() + TURN_SECONDS
+
+    async def _yield(self) -> None:
+        if self._wrote:
+            self._wrote = False
+            self._driver.flush()
+        await trio.lowlevel.checkpoint()
+
+    async def _rest(self, descriptor: int) -> None:
+        """Sleep until a socket is ready, a bell rings, or a deadline is over."""
+        deadline = self._accept_at or float("inf")
+        for client in self._stuck:
+            if client.stuck_since is not None:
+                deadline = min(deadline, client.stuck_since + STALLED_SECONDS)
+        if deadline == float("inf"):
+            await trio.lowlevel.wait_readable(descriptor)
+            return
+        with trio.move_on_at(deadline):
+            await trio.lowlevel.wait_readable(descriptor)
+        self._deadlines(trio.current_time())
+
+    def _deadlines(self, now: float) -> None:
+        if self._accept_at and now >= self._accept_at:
+            self._accept_at = 0.0
+            assert self._listener is not None
+            self._selector.register(self._listener, _READ, self._accept)
+        for client in list(self._stuck):
+            if client.stuck_since is None:
+                self._settle(client)
+            elif now >= client.stuck_since + STALLED_SECONDS:
+                self.client_failed(client, "clients_too_slow")
+
+    def _serve(self, client: Client) -> None:
+        """One slice for one client."""
+        session = client.session
+        if client.closed or client.paused:
+            return
+        if session.unfinished or client.receive():
+            out, first_write = session.run()
+            if first_write < 0:
+                client.reply(out, -1, 0, 0)
+            else:
+                self._wrote = True
+                engine = self._driver.engine
+                ticket, committed = engine.ticket(), engine.committed
+                waited = client.waits_for
+                client.reply(out, first_write, ticket, committed)
+                if not waited and client.waits_for:
+                    self._waiting.append((client.waits_for, client))
+            if session.unfinished or session.closing or client.wants_to_write or client.paused:
+                self._settle(client)
+        elif client.ended:
+            self._settle(client)
+
+    def _writable(self, client: Client) -> None:
+        client.flush()
+        self._settle(client)
+
+    def _committed(self, number: int) -> None:
+        """A commit is on disk: the replies that waited for it may go."""
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= number:
+            client = waiting.popleft()[1]
+            if client.closed:
+                continue
+            client.release(number)
+            if client.waits_for:
+                self._wait_again(client)
+            if client.events != _READ or client.session.unfinished or client.session.closing:
+                self._settle(client)
+                self._ring()
+
+    def _wait_again(self, client: Client) -> None:
+        """Keep the queue in the order of commits: this client goes behind its equals."""
+        at = len(self._waiting)
+        while at and self._waiting[at - 1][0] > client.waits_for:
+            at -= 1
+        self._waiting.insert(at, (client.waits_for, client))
+
+    def _settle(self, client: Client) -> None:
+        """Watch for what a client waits for now: its words, room in its socket, or nothing."""
+        if client.closed:
+            return
+        if client.done:
+            self._close(client)
+            return
+        paused = client.paused
+        if client.session.unfinished and not paused:
+            self._busy[client] = None
+        if client.overfull:
+            if client.stuck_since is None:
+                client.stuck_since = trio.current_time()
+            self._stuck[client] = None
+        elif self._stuck:
+            client.stuck_since = None
+            self._stuck.pop(client, None)
+        deaf = paused or client.ended or client.session.closing
+        events = (0 if deaf else _READ) | (_WRITE if client.wants_to_write else 0)
+        if events != client.events:
+            if not events:
+                self._selector.unregister(client.connection)
+            elif not client.events:
+                self._selector.register(client.connection, events, client)
+            else:
+                self._selector.modify(client.connection, events, client)
+            client.events = events
+
+    # ------------------------------------------------------------ what clients tell
+
+    def client_changed(self, client: Client) -> None:
+        """See `ClientOwner`."""
+        self._settle(client)
+
+    def client_pushed(self, client: Client) -> None:
+        """See `ClientOwner`."""
+        self._pushed[client] = None
+        self._ring()
+
+    def client_failed(self, client: Client, counter: str) -> None:
+        """See `ClientOwner`."""
+        if not client.closed:
+            self.service.counters[counter] += 1
+            self._close(client)
+
+    def _close(self, client: Client) -> None:
+        client.closed = True
+        self._clients.discard(client)
+        self._busy.pop(client, None)
+        self._pushed.pop(client, None)
+        self._stuck.pop(client, None)
+        if client.events:
+            self._selector.unregister(client.connection)
+            client.events = 0
+        self.service.close_session(client.session)
+        client.connection.close()
+
+    # ------------------------------------------------------------ the bell
+
+    def _ring(self) -> None:
+        """Let the loop look again: it may be asleep while somebody else's task got us here."""
+        if not self._rung:
+            self._rung = True
+            self._rope.send(b"!")
+
+    def _quiet(self) -> None:
+        self._rung = False
+        self._bell.recv(16)
+
+    # ------------------------------------------------------------ new clients
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        for _each in range(ACCEPTS):
+            try:
+                connection, _address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.service.counters["accepts_failed"] += 1
+                if error.errno in _OUT_OF_MEANS:
+                    self._selector.unregister(self._listener)
+                    self._accept_at = trio.current_time() + ACCEPT_AGAIN_SECONDS
+                    return
+                continue
+            self._welcome(connection)
+
+    def _welcome(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        if len(self._clients) >= self._max_clients:
+            self._refuse(connection, "clients_refused", "ERR max number of clients reached")
+        elif _user_of(connection) not in (None, 0, os.geteuid()):
+            self._refuse(
+                connection, "clients_foreign", "NOPERM this socket belongs to another user"
+            )
+        else:
+            client = Client(self, connection, self.service.open_session(str(self._path)))
+            self._clients.add(client)
+            self._settle(client)
+
+    def _refuse(self, connection: socket.socket, counter: str, text: str) -> None:
+        self.service.counters[counter] += 1
+        try:
+            connection.send(encode_error(text))
+        except OSError:
+            self.service.counters["clients_broken"] += 1
+        connection.close()
+
+    # ------------------------------------------------------------ INFO
+
+    def _info(self) -> Mapping[str, Mapping[str, Any]]:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        memory = _resident_bytes() or peak
+        return {
+            "Server": {"process_id": os.getpid(), "unix_socket": str(self._path)},
+            "Memory": {
+                "used_memory": memory,
+                "used_memory_human": f"{memory / 1048576:.2f}M",
+                "used_memory_rss": memory,
+                "used_memory_peak": peak,
+            },
+            "CPU": {
+                "used_cpu_sys": f"{used.ru_stime:.6f}",
+                "used_cpu_user": f"{used.ru_utime:.6f}",
+            },
+        }
+
+
+def _resident_bytes() -> int:
+    """What the process holds now, 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def _user_of(connection: socket.socket) -> int | None:
+    """The user id of the process at the other end, None where the system does not tell."""
+    try:
+        if hasattr(socket, "SO_PEERCRED"):  # Linux: struct ucred {pid, uid, gid}
+            told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            return int(struct.unpack("3i", told)[1])
+        if sys.platform == "darwin":  # sys/ucred.h: struct xucred {version, uid, ...} at SOL_LOCAL
+            told = connection.getsockopt(0, 1, 76)
+            return int(struct.unpack("2I", told[:8])[1])
+    except OSError:
+        return -1  # gone already: nobody we know
+    return None

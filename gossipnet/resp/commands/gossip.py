@@ -1,0 +1,132 @@
+"""GOSSIP: the mesh itself, for the command line and for anybody who wants to know."""
+
+from typing import TYPE_CHECKING
+
+from gossipnet.resp.limits import PATTERNS
+from gossipnet.resp.numbers import integer
+from gossipnet.resp.options import SYNTAX
+from gossipnet.resp.replies import OK, CommandError, Reply, plain
+from gossipnet.resp.table import HEAVY, Command, container
+
+if TYPE_CHECKING:
+    from gossipnet.resp.session import Session
+
+_ROLES = (b"member", b"issuer", b"relay")
+_VERBS = ("relay", "read", "write", "manage")
+_LONGEST_S = 10 * 365 * 86_400
+_USES = 10_000
+_ALLOWED = 64
+
+
+def _members(session: "Session", _args: list[bytes]) -> Reply:
+    return plain(session.service.mesh.members_table())
+
+
+def _status(session: "Session", _args: list[bytes]) -> Reply:
+    service = session.service
+    status = {**service.mesh.status(), **service.extra_status()}
+    status["clients"] = {
+        "connected": len(service.sessions),
+        "commands": service.commands,
+        **service.counters,
+    }
+    return plain(status)
+
+
+def _peers(session: "Session", _args: list[bytes]) -> Reply:
+    return plain(session.service.mesh.peers())
+
+
+def _events(session: "Session", _args: list[bytes]) -> Reply:
+    return plain(session.service.mesh.events())
+
+
+def _why(session: "Session", args: list[bytes]) -> Reply:
+    return plain(session.service.mesh.why(args[2].decode("utf-8", "replace")))
+
+
+def _invite(session: "Session", args: list[bytes]) -> Reply:
+    role, uses, ttl_s = "member", 1, 3600
+    allowed: list[tuple[str, bytes]] = []
+    if len(args) % 2:
+        raise CommandError(SYNTAX)
+    for option, value in zip(args[2::2], args[3::2], strict=True):
+        word = option.upper()
+        if word == b"ROLE" and value.lower() in _ROLES:
+            role = value.lower().decode()
+        elif word == b"ROLE":
+            raise CommandError("ERR ROLE is member, issuer or relay")
+        elif word == b"USES":
+            uses = integer(value, 1, _USES, f"ERR USES is a number from 1 to {_USES}")
+        elif word == b"TTL":
+            ttl_s = integer(
+                value, 1, _LONGEST_S, "ERR TTL is a number of seconds, ten years at most"
+            )
+        elif word == b"ALLOW":
+            allowed.append(_capability(value))
+        else:
+            raise CommandError(SYNTAX)
+    if len(allowed) > _ALLOWED:
+        raise CommandError(f"ERR ALLOW may be given {_ALLOWED} times at most")
+    return session.service.mesh.invite(role, uses, float(ttl_s), allowed).encode()
+
+
+def _capability(value: bytes) -> tuple[str, bytes]:
+    verb, colon, prefix = value.partition(b":")
+    name = verb.lower().decode("ascii", "replace")
+    if not colon or name not in _VERBS:
+        raise CommandError(
+            "ERR ALLOW takes VERB:PREFIX with the verb read, write or manage, as in write:sensors:"
+        )
+    return name, prefix
+
+
+def _leave(session: "Session", _args: list[bytes]) -> Reply:
+    session.service.mesh.leave()
+    session.service.left()
+    return OK
+
+
+def _watch(session: "Session", args: list[bytes]) -> Reply:
+    if len(args) - 2 > PATTERNS:
+        raise CommandError(f"ERR a client may watch {PATTERNS} patterns at most")
+    if session.service.watch(session, args[2:]) > PATTERNS:
+        session.service.unwatch(session)
+        raise CommandError(f"ERR a client may watch {PATTERNS} patterns at most")
+    session.streams = True
+    return OK
+
+
+def _unwatch(session: "Session", _args: list[bytes]) -> Reply:
+    session.service.unwatch(session)
+    session.streams = False
+    return OK
+
+
+_SINCE = "gossipnet"
+_ANY = "loading stale"
+_ADMIN = "admin noscript no-multi commits"
+_INVITE = "[ROLE member|issuer] [USES n] [TTL seconds] [ALLOW verb:prefix ...]"
+
+# fmt: off
+ROWS = [
+    container("gossip", "About the mesh.", [
+        Command("gossip|members", _members, 2, "", "Who is in the mesh, and how they are.", _SINCE,
+                _ANY),
+        Command("gossip|status", _status, 2, "", "How this node is.", _SINCE, _ANY),
+        Command("gossip|peers", _peers, 2, "", "The links of this node.", _SINCE, _ANY),
+        Command("gossip|events", _events, 2, "", "What happened, newest last.", _SINCE, _ANY),
+        Command("gossip|why", _why, 3, "node",
+                "Why a member is thought to be what it is, and who said so.", _SINCE, _ANY),
+        Command("gossip|invite", _invite, -2, _INVITE, "A token that lets one more machine in.",
+                _SINCE, _ADMIN),
+        Command("gossip|leave", _leave, 2, "", "Signs this node off the mesh; its daemon stops.",
+                _SINCE, "admin noscript no-multi"),
+        Command("gossip|watch", _watch, -3, "pattern [pattern ...]",
+                "Tells this connection of every change to keys that match.", _SINCE,
+                "noscript no-multi"),
+        Command("gossip|unwatch", _unwatch, 2, "", "Tells it no more.", _SINCE,
+                "noscript no-multi"),
+    ], since=_SINCE, cost=HEAVY // 4),
+]
+# fmt: on

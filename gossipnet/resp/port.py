@@ -1,0 +1,58 @@
+"""What commands need from the rest of the node; `gossipnet.protocol.engine.Engine` has all of it.
+
+A protocol and not the class, so that commands can be tested on a replica alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from gossipnet.state.keyspace import Keyspace
+
+
+class MeshPort(Protocol):
+    """The mesh as commands see it.
+
+    Attributes:
+      keyspace: All keys.
+    """
+
+    keyspace: Keyspace
+
+    @property
+    def committed(self) -> int:
+        """Every commit up to this number is on disk."""
+        ...
+
+    def ticket(self) -> int:
+        """The commit that will hold everything written so far."""
+        ...
+
+    def members_table(self) -> Sequence[Mapping[str, Any]]:
+        """One row a member."""
+        ...
+
+    def status(self) -> Mapping[str, Any]:
+        """This node's health."""
+        ...
+
+    def peers(self) -> Sequence[Mapping[str, Any]]:
+        """One row a link."""
+        ...
+
+    def events(self) -> Sequence[Mapping[str, Any]]:
+        """What happened, newest last."""
+        ...
+
+    def why(self, name_or_id: str) -> Any:
+        """Why a member is thought to be what it is."""
+        ...
+
+    def invite(
+        self, role: str, uses: int, ttl_s: float, capabilities: list[tuple[str, bytes]]
+    ) -> str:
+        """A join token's text; raises `gossipnet.errors.UserError`."""
+        ...
+
+    def leave(self) -> None:
+        """Sign off the mesh."""
+        ...

@@ -1,0 +1,77 @@
+"""Commands of Redis that gossipnet refuses, each with the reason that its users read.
+
+The list is the one that Redis Active-Active refuses, and what a mesh without a server cannot mean.
+"""
+
+_WIPE = "a wipe would spread to every machine; delete keys by SCAN and DEL"
+_ONE = "there is one database, 0"
+_MOVE = "values carry their history, which a dump would lose; use COPY, or write them anew"
+_DISK = "every write is on disk before its reply, or within a second, as durability says"
+_ROLE = "there are no masters and replicas: every node takes reads and writes"
+_CLUSTER = "there is no cluster of slots: every node holds every key; see GOSSIP MEMBERS"
+_MODULE = "there are no modules"
+_ACL = "who may do what is written in certificates: gossipnet invite --allow VERB:PREFIX"
+_CONFIG = "settings are flags, GOSSIPNET_* and config.toml; restart the daemon to change them"
+_MEASURE = "it is not measured"
+_SCRIPT = "scripts cannot be replicated; use MULTI and EXEC"
+_LATER = "this type is not there yet; strings, counters, hashes and sets are"
+_PUBSUB = "publish and subscribe are not there yet; GOSSIP WATCH tells of changes to keys"
+_WAIT = "receipts of other nodes are not there yet; GOSSIP STATUS tells whether they are behind"
+_BITS = "bits of strings are not there yet"
+_DEBUG = "it would reach into the daemon"
+_STOP = "stop the daemon with SIGTERM, or sign off with GOSSIP LEAVE"
+_TRACK = "invalidation messages are not there yet; GOSSIP WATCH tells of changes to keys"
+_HOLD = "one client cannot hold up the others"
+_HEXPIRE = "deadlines of single fields are not there yet; EXPIRE ends the whole hash"
+_LRU = "nothing is evicted, so it is not recorded"
+_ENCODING = "values are not held in Redis's encodings"
+_LOG = "it is not recorded; see GOSSIP EVENTS"
+_VECTOR = "this type is not planned"
+
+_REASONS: dict[str, str] = {
+    "flushall flushdb": _WIPE,
+    "move swapdb": _ONE,
+    "migrate restore restore-asking dump": _MOVE,
+    "save bgsave lastsave bgrewriteaof": _DISK,
+    "sync psync replicaof slaveof role failover replconf": _ROLE,
+    "cluster asking readonly readwrite": _CLUSTER,
+    "module": _MODULE,
+    "acl": _ACL,
+    "latency slowlog": _MEASURE,
+    "monitor": _LOG,
+    "eval eval_ro evalsha evalsha_ro script function fcall fcall_ro": _SCRIPT,
+    "debug pfdebug pfselftest": _DEBUG,
+    "shutdown": _STOP,
+    "substr": "it is deprecated; use GETRANGE",
+    "stralgo lcs": "it is not needed for replicated state; GET both values and compare them",
+    "sort sort_ro": "sort what SMEMBERS returns in the client",
+    "publish subscribe psubscribe unsubscribe punsubscribe pubsub ssubscribe sunsubscribe "
+    "spublish": _PUBSUB,
+    "wait waitaof": _WAIT,
+    "setbit getbit bitcount bitpos bitfield bitfield_ro bitop": _BITS,
+    "increx": "use INCRBY, then EXPIRE",
+    "pfadd pfcount pfmerge": _LATER,
+    "zadd zincrby zrem zscore zmscore zcard zcount zrank zrevrank zrange zrangestore zrangebyscore "
+    "zrevrange zrevrangebyscore zrangebylex zrevrangebylex zlexcount zpopmin zpopmax bzpopmin "
+    "bzpopmax zmpop bzmpop zremrangebyrank zremrangebyscore zremrangebylex zrandmember zscan "
+    "zunion zinter zdiff zunionstore zinterstore zdiffstore zintercard": _LATER,
+    "geoadd geodist geohash geopos georadius georadiusbymember geosearch geosearchstore": _LATER,
+    "lpush rpush lpushx rpushx lpop rpop lrange llen lindex lset linsert lrem ltrim lpos lmove "
+    "rpoplpush blpop brpop blmove brpoplpush lmpop blmpop": _LATER,
+    "xadd xlen xrange xrevrange xread xdel xtrim xinfo xgroup xreadgroup xack xclaim xautoclaim "
+    "xpending xsetid": _LATER,
+    "hexpire hpexpire hexpireat hpexpireat httl hpttl hexpiretime hpexpiretime hpersist hgetdel "
+    "hgetex hsetex": _HEXPIRE,
+    "vadd vcard vdim vemb vgetattr vinfo vlinks vrandmember vrem vsetattr vsim": _VECTOR,
+    "config|set config|resetstat config|rewrite": _CONFIG,
+    "memory|doctor memory|purge memory|stats memory|malloc-stats": _MEASURE,
+    "object|encoding": _ENCODING,
+    "object|freq object|idletime": _LRU,
+    "client|tracking client|caching client|trackinginfo client|getredir": _TRACK,
+    "client|pause client|unpause client|unblock": _HOLD,
+}
+
+REFUSED: dict[bytes, str] = {
+    name.encode(): reason for names, reason in _REASONS.items() for name in names.split()
+}
+"""Reason by lower-case command name, or ``command|subcommand``."""

@@ -1,0 +1,154 @@
+"""What all clients of the local socket share: the mesh, the clock, and each other.
+
+Knows no sockets: whoever serves them sets `Session.deliver` and closes what `Session.closing` says.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gossipnet.ids import text
+from gossipnet.resp.catalogue import TABLE
+from gossipnet.resp.glob import matcher
+from gossipnet.resp.limits import COMMAND_BYTES
+from gossipnet.resp.port import MeshPort
+from gossipnet.resp.reader import GuardedHiredis
+from gossipnet.resp.replies import Push, encode
+from gossipnet.resp.session import Session
+from gossipnet.state.clock import stamp_ms
+
+Matcher = Callable[[bytes], bool]
+_NAMES_MS = 1000  # a stranger's change makes the table of names be read again, not oftener
+
+
+def _nothing() -> dict[str, Any]:
+    return {}
+
+
+def _no_one() -> None:
+    return
+
+
+class Service:
+    """One node's commands.
+
+    Args:
+      mesh: The engine.
+      rng: For RANDOMKEY, SPOP and their like.
+      wall_ms: Unix milliseconds; whoever runs sessions keeps `wall_ms` fresh.
+      may_read: Whether this node's certificate lets its clients read a key; None if all.
+      max_clients: For INFO and CONFIG GET; enforced by whoever accepts them.
+
+    Attributes:
+      sessions: By number.
+      counters: What was refused or cut off, by name.
+      info: Gives lines for INFO by section: what only the process knows.
+      extra_status: Rows to add to GOSSIP STATUS.
+      left: Called when a client has signed this node off.
+      durability: For CONFIG GET.
+      table: The commands.
+    """
+
+    def __init__(
+        self,
+        mesh: MeshPort,
+        *,
+        rng: random.Random,
+        wall_ms: int,
+        may_read: Callable[[bytes], bool] | None = None,
+        max_clients: int = 1000,
+    ) -> None:
+        self.mesh = mesh
+        self.keyspace = mesh.keyspace
+        self.rng = rng
+        self.wall_ms = wall_ms
+        self.started_ms = wall_ms
+        self.may_read = may_read
+        self.max_clients = max_clients
+        self.sessions: dict[int, Session] = {}
+        self.counters: Counter[str] = Counter()
+        self.info: Callable[[], Mapping[str, Mapping[str, Any]]] = _nothing
+        self.extra_status: Callable[[], Mapping[str, Any]] = _nothing
+        self.left: Callable[[], None] = _no_one
+        self.durability = "always"
+        self.table = TABLE
+        self.commands = 0
+        self.connections = 0
+        self.fast = GuardedHiredis()
+        self._watching: dict[Session, dict[bytes, Matcher]] = {}
+        self._names: dict[str, str] = {}
+        self._names_due_ms = 0
+
+    def open_session(self, address: str = "") -> Session:
+        """A new client."""
+        self.connections += 1
+        session = Session(self, self.connections, address)
+        self.sessions[session.number] = session
+        return session
+
+    def close_session(self, session: Session) -> None:
+        """A client is gone. May be called twice."""
+        self.sessions.pop(session.number, None)
+        session.reset()
+
+    def settings(self) -> dict[bytes, bytes]:
+        """What CONFIG GET knows: settings of Redis that clients and benchmarks ask for."""
+        always = self.durability == "always"
+        return {
+            b"appendfsync": b"always" if always else b"everysec",
+            b"appendonly": b"yes",
+            b"bind": b"",
+            b"databases": b"1",
+            b"maxclients": b"%d" % self.max_clients,
+            b"maxmemory": b"0",
+            b"maxmemory-policy": b"noeviction",
+            b"notify-keyspace-events": b"",
+            b"port": b"0",
+            b"proto-max-bulk-len": b"%d" % COMMAND_BYTES,
+            b"requirepass": b"",
+            b"save": b"",
+            b"timeout": b"0",
+        }
+
+    # ------------------------------------------------------------ GOSSIP WATCH
+
+    def watch(self, session: Session, patterns: list[bytes]) -> int:
+        """Tell a client of changes of keys that match; how many patterns it has now."""
+        wanted = self._watching.setdefault(session, {})
+        for pattern in patterns:
+            wanted[pattern] = matcher(pattern)
+        self.keyspace.on_change = self._changed
+        return len(wanted)
+
+    def unwatch(self, session: Session) -> None:
+        """Tell it of no changes any more."""
+        if self._watching.pop(session, None) is not None and not self._watching:
+            self.keyspace.on_change = None
+
+    def _changed(self, key: bytes, event: str, log: int, stamp: int) -> None:
+        if self.may_read is not None and not self.may_read(key):
+            return
+        told: dict[int, bytes] = {}
+        for session, patterns in list(self._watching.items()):
+            if any(matches(key) for matches in patterns.values()):
+                protocol = session.protocol
+                if protocol not in told:
+                    told[protocol] = encode(self._change(key, event, log, stamp), protocol)
+                session.deliver(told[protocol])
+
+    def _change(self, key: bytes, event: str, log: int, stamp: int) -> Push:
+        kind = self.keyspace.type_of(key)
+        value = self.keyspace.get(key) if kind == "string" else None
+        named = (kind or "none").encode()
+        return Push(
+            [b"change", key, event.encode(), named, value, self._author(log), stamp_ms(stamp)]
+        )
+
+    def _author(self, log: int) -> bytes:
+        """The name of the member that writes a log; its id while the name is not known."""
+        author = text(self.keyspace.logs.by_number[log].author)
+        if author not in self._names and self.wall_ms >= self._names_due_ms:
+            self._names_due_ms = self.wall_ms + _NAMES_MS
+            self._names = {row["id"]: row["name"] for row in self.mesh.members_table()}
+        return str(self._names.get(author, author)).encode()
