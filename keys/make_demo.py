@@ -1,4 +1,4 @@
-"""Founds the demo mesh from its published seed and writes `demo.root`: ``python keys/make_demo.py``.
+"""Founds the demo mesh from its published seed; ``python keys/make_demo.py`` writes `demo.root`.
 
 Its keys are worthless on purpose. Other implementations can check against the file that they read
 root records and compute mesh ids as gossipnet does.
