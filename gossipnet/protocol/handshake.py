@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.certificate import Certificate
-from gossipnet.identity.home import NodeIdentity
+from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.peer import Peer
 from gossipnet.identity.signing import Domain, sign, verify
 from gossipnet.identity.trust import Trust
@@ -40,7 +40,7 @@ _PAD_BYTES = 64
 _binding = Struct("!32sQ").pack
 
 
-class Credentials(msgspec.Struct, array_like=True, frozen=True):
+class Credentials(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """The payload of handshake messages 2 and 3.
 
     Attributes:
@@ -115,9 +115,12 @@ def decode_credentials(payload: bytes) -> Credentials:
       RemoteProtocolError: ``bad-credentials``.
     """
     try:
-        return _decoder.decode(payload)
+        credentials = _decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise RemoteProtocolError("bad-credentials") from None
+    if any(credentials.padding):
+        raise RemoteProtocolError("bad-credentials")
+    return credentials
 
 
 def check_credentials(

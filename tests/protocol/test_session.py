@@ -2,6 +2,7 @@
 
 import tracemalloc
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -91,6 +92,24 @@ def test_myself(world):
     assert reason_of(a.receive, b.data_to_send(1 << 16), WALL) == "self"
 
 
+@settings(max_examples=200, deadline=None)
+@given(payload=st.binary(max_size=300), cut=st.integers(0, 600))
+def test_arbitrary_credentials_inside_a_good_handshake(payload, cut):
+    """Anybody who knows the mesh id can get this far."""
+    world = World(b"one")
+    good = world.transport("ann").credentials(WALL)
+    for shown in (payload, good[:cut], good[:cut] + payload):
+        hostile = world.transport("ann")
+        hostile.credentials = lambda wall, shown=shown: shown
+        a = Session.dial(hostile, expected=None)
+        b = Session.answer(world.transport("bob"))
+        list(b.receive(a.data_to_send(1 << 16), WALL))
+        list(a.receive(b.data_to_send(1 << 16), WALL))
+        if shown != good:
+            with pytest.raises(RemoteProtocolError):
+                list(b.receive(a.data_to_send(1 << 16), WALL))
+
+
 def test_another_mesh(world):
     a = Session.dial(World(b"two").transport("ann"), expected=None)
     b = Session.answer(world.transport("bob"))
@@ -100,8 +119,7 @@ def test_another_mesh(world):
 
 def test_the_same_mesh_id_with_a_foreign_certificate(world):
     """Mesh ids are no secret: an outsider gets as far as its certificate."""
-    outsider = World(b"two").identity("ann")
-    outsider.trust = world.identity("ann").trust
+    outsider = replace(World(b"two").identity("ann"), trust=world.identity("ann").trust)
     a = Session.dial(Transport(outsider, entropy(b"x")), expected=None)
     b = Session.answer(world.transport("bob"))
     list(b.receive(a.data_to_send(1 << 16), WALL))
