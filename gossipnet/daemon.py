@@ -85,7 +85,9 @@ async def _serve(
 ) -> None:
     """Serve clients until it is time to go; their writes are durable when this returns."""
     async with trio.open_nursery() as nursery:
-        server = ClientServer(node.driver, settings.socket, settings.max_clients)
+        server = ClientServer(
+            node.driver, settings.socket, settings.max_clients, durability=settings.durability
+        )
         await nursery.start(server.run)
         _announce(settings, node, writer, trio.current_time() - began, invite)
         nursery.start_soon(_end_when_left, node, ending)

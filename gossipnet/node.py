@@ -17,7 +17,6 @@ import trio
 
 import gossipnet
 from gossipnet.config import Settings, join_address, load, split_address
-from gossipnet.errors import StoreError
 from gossipnet.identity.home import Home, NodeIdentity
 from gossipnet.io.admission import Admission
 from gossipnet.io.driver import Driver
@@ -25,6 +24,7 @@ from gossipnet.io.listener import Listener, bind
 from gossipnet.io.lock import lock_home
 from gossipnet.io.logs import log_event
 from gossipnet.io.recovery import MARKER_KEY, Recovered, open_home_database
+from gossipnet.io.seeds import read_seeds
 from gossipnet.io.sockets import own_hosts
 from gossipnet.io.store import Store
 from gossipnet.protocol.engine import Engine, EngineSettings
@@ -81,10 +81,8 @@ class Node:
           What ``change`` returned, once it is on disk.
 
         Raises:
-          StoreError: The disk is full; nothing was changed.
+          WritesRefused: The disk is full or the clock is wrong; nothing was changed.
         """
-        if self.driver.deferred:
-            raise StoreError(self.driver.deferred)
         result = change(self.keyspace)
         await self.driver.wait_committed(self.engine.ticket())
         return result
@@ -159,7 +157,7 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
     """
     with lock_home(settings.home) as lock:
         identity = Home(settings.home).load()
-        listener = Listener(await bind(settings.listen), Admission(), identity.trust.mesh_id)
+        listener = Listener(await bind(settings.listen), Admission())
         try:
             recovered = open_home_database(settings.home, lock, settings.durability, os.urandom)
             store = Store(recovered.database, settings.durability)
@@ -225,7 +223,7 @@ async def _build(
         EngineSettings(
             # The wildcard too, if it is one: the engine learns how peers see this machine.
             addresses=(*advertised(settings, listener), *listener.addresses[:1]),
-            seeds=settings.join,
+            seeds=tuple(dict.fromkeys([*settings.join, *read_seeds(settings.home)])),
             zone=settings.zone,
             software=f"gossipnet/{gossipnet.__version__}",
         ),

@@ -77,11 +77,14 @@ class Admission:
         if self._per_address[address] >= (
             limits.loopback_per_address if local else limits.per_address
         ):
-            return self._refuse("address-full")
+            self.refused["address-full"] += 1
+            return None
         if not self._spend(address, limits.loopback_rate if local else limits.rate, now):
-            return self._refuse("rate")
+            self.refused["rate"] += 1
+            return None
         if len(self._tickets) >= limits.half_open and not self._make_room():
-            return self._refuse("full")
+            self.refused["full"] += 1
+            return None
         ticket = Ticket(address, evict)
         self._tickets[ticket] = None
         self._per_address[address] += 1
@@ -94,9 +97,6 @@ class Admission:
         self._per_address[ticket.address] -= 1
         if not self._per_address[ticket.address]:
             del self._per_address[ticket.address]
-
-    def _refuse(self, reason: str) -> None:
-        self.refused[reason] += 1
 
     def _make_room(self) -> bool:
         for ticket in self._tickets:

@@ -16,7 +16,7 @@ MAX_ADDRESSES = 6
 """Addresses of one name that are tried; the rest is another day's luck."""
 _LEAST_SECONDS = 0.25
 
-_Target = tuple[socket.AddressFamily, tuple[str | int, ...]]
+_Target = tuple[socket.AddressFamily, tuple[str | int | bytes, ...]]
 
 
 class DialError(Exception):

@@ -54,6 +54,8 @@ MAX_LINKS = 256
 """Links at once, half-open ones included; an engine keeps about ten, a seed is asked by more."""
 MAX_DIALS = 32
 MAX_JOINS = 16
+DISK_CODE = "MISCONF"
+"""The word with which Redis refuses writes that it cannot keep."""
 # A dial that ends for one of these found no peer that speaks; for any other, a wrong one.
 _SPEECHLESS = frozenset({"broken", "closed", "truncated", "handshake-timeout", "shutdown"})
 
@@ -397,11 +399,7 @@ class Driver:
 
     def _stored(self, done: Committed | LogRead | Deferred) -> None:
         if isinstance(done, Deferred):
-            if done.reason:
-                self.counters["commits_deferred"] += 1
-                log_event("disk-full", f"{done.reason}; writes wait until then", "error")
-            else:
-                log_event("disk-ok", "the disk takes writes again", "warning")
+            self._refuse_writes(done.reason)
             return
         self.feed(done)
         if isinstance(done, Committed):
@@ -409,6 +407,19 @@ class Driver:
                 self._waiting.pop(number).set()
             for callback in self.on_committed:
                 callback(done.number)
+
+    def _refuse_writes(self, reason: str) -> None:
+        """While commits wait, local writers are told so instead of being kept waiting."""
+        keyspace = self.engine.keyspace
+        if reason:
+            self.counters["commits_deferred"] += 1
+            log_event("disk-full", f"{reason}; nothing is written until then", "error")
+            if keyspace.refusal is None:
+                keyspace.refusal = (DISK_CODE, f"{reason}; nothing is written until then")
+        else:
+            log_event("disk-ok", "the disk takes writes again", "warning")
+            if keyspace.refusal is not None and keyspace.refusal[0] == DISK_CODE:
+                keyspace.refusal = None
 
     def _tell(self, effect: Event) -> None:
         log_event(effect.kind, effect.text, effect.level, short(effect.node) if effect.node else "")

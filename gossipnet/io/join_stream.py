@@ -91,7 +91,7 @@ class JoinStream:
                 taken += len(data)
                 if not self._closing:
                     self._owner.join_received(self, data)
-                data = await self._stream.receive_some(_READ_BYTES)
+                data = bytes(await self._stream.receive_some(_READ_BYTES))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
 

@@ -210,7 +210,7 @@ class Link:
                     self._session.end_of_stream()
                     self._end("closed", clean=True)
                     continue
-                self._take(data)
+                self._take(bytes(data))  # no copy: a socket gives bytes
         except RemoteProtocolError as error:
             self._end(error.reason, clean=False)
         except (trio.BrokenResourceError, trio.ClosedResourceError):

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import trio
 
+from gossipnet.identity.founding import expand, found_mesh
 from gossipnet.io.admission import Admission, AdmissionLimits
 from gossipnet.io.database import open_database
 from gossipnet.io.dialer import connect
@@ -28,6 +30,16 @@ from gossipnet.protocol.effects import (
 from gossipnet.protocol.handshake import Transport
 
 T = TypeVar("T")
+WALL = 1_800_000_000.0
+"""The only time there is on these machines' clocks."""
+
+
+def make_transports(count: int) -> list[Transport]:
+    """The first ``count`` members of one mesh, always the same."""
+    return [
+        Transport(identity, expand(identity.node_id))
+        for identity in found_mesh(count, wall=WALL).identities
+    ]
 
 
 class ScriptedEngine:
@@ -43,6 +55,7 @@ class ScriptedEngine:
         self.wanted = 0
         self.left = False
         self.farewells = 0
+        self.keyspace = SimpleNamespace(refusal=None)
         self._came = trio.Event()
 
     def handle(self, event: Input, now: float, wall: float) -> None:
@@ -93,7 +106,7 @@ class Host:
         self.transport = transport
         self.listener = listener
         self.store = store
-        self.driver = Driver(self.engine, store, transport)  # type: ignore[arg-type]
+        self.driver = Driver(self.engine, store, transport, wall=lambda: WALL)  # type: ignore[arg-type]
         self.address = listener.addresses[0]
         self._dials = 0
 

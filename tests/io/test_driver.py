@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from scripted import Host, running
+from scripted import Host, make_transports, running
 
 from gossipnet.errors import StoreError
 from gossipnet.ids import LogId
@@ -44,6 +44,12 @@ JOIN = b"GSP1\x01\0\0\0"
 LOG = LogId(b"L" * 16)
 
 Transports = Callable[[int], list[Transport]]
+
+
+@pytest.fixture
+def transports() -> Transports:
+    """Makes members of one mesh."""
+    return make_transports
 
 
 @pytest.fixture
@@ -511,10 +517,12 @@ async def test_a_full_disk_is_told_and_reads_go_on(
         while not a.driver.deferred:
             await trio.testing.wait_all_tasks_blocked(0.001)
         assert a.driver.status_extra()["disk"] == "the disk is full: free some space"
+        assert a.engine.keyspace.refusal[0] == "MISCONF"
         full = False
         await a.driver.wait_committed(1)
         while a.driver.deferred:
             await trio.testing.wait_all_tasks_blocked(0.001)
+    assert a.engine.keyspace.refusal is None
 
 
 async def test_a_broken_disk_ends_the_driver(tmp_path: Path, transports: Transports) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import trio
+from scripted import WALL, make_transports
 from trio.testing import MockClock, memory_stream_pair
 
 from gossipnet.identity.peer import Peer
@@ -14,6 +15,12 @@ from gossipnet.protocol.handshake import Transport
 from gossipnet.protocol.session import Session
 
 Transports = Callable[[int], list[Transport]]
+
+
+@pytest.fixture
+def transports() -> Transports:
+    """Makes members of one mesh."""
+    return make_transports
 
 
 class Owner:
@@ -27,7 +34,7 @@ class Owner:
         self.full: trio.Event | None = None
 
     def wall(self) -> float:
-        return 1_800_000_000.0
+        return WALL
 
     def link_up(self, link: Link, peer: Peer) -> None:
         self.ups.append(peer)
