@@ -19,6 +19,7 @@ from gossipnet.protocol.membership import Member
 from gossipnet.protocol.wire import (
     Accusation,
     Graft,
+    Head,
     IHave,
     MemberEntry,
     Prune,
@@ -58,9 +59,6 @@ class Broadcast:
         self._members: dict[NodeId, tuple[MemberEntry, int | None]] = {}
         # Set by the engine.
         self.ingest: Callable[[bytes], Outcome] = lambda data: replica.ingest(data, context.wall)
-        self.admit_members: Callable[[PeerLink, list[MemberEntry], bool], None] = (
-            lambda _link, _entries, _push: None
-        )
         self.taken: Callable[[Iterable[AppliedRecord]], None] = lambda _records: None
         self.missing: Callable[[PeerLink, Iterable[tuple[LogId, int, int]], float], None] = (
             lambda _link, _ranges, _delay: None
@@ -148,7 +146,7 @@ class Broadcast:
         for link in self._links.values():
             if not link.neighbour:
                 continue
-            news = [
+            news: list[Head] = [
                 (log, head)
                 for log, head in heads.items()
                 if link.number not in told[log] and (not link.eager or log in wide)
@@ -208,10 +206,6 @@ class Broadcast:
                 self._context.send(
                     link.number, Lane.CONTROL, PushMembers(entries[start : start + 512])
                 )
-
-    def on_push_members(self, link: PeerLink, message: PushMembers) -> None:
-        """Admit, and pass on what was news."""
-        self.admit_members(link, message.entries, True)
 
     def accusations(self, accusations: list[Accusation], source: int | None) -> None:
         """Flood accusations at once: a verdict waits for them."""

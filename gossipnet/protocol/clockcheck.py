@@ -5,12 +5,17 @@ Causality decides every conflict, so a wrong clock corrupts nothing; but records
 worked. Knows links, not the keyspace.
 """
 
+from collections.abc import Callable
 from statistics import median
 
+from gossipnet.protocol.context import Context
 from gossipnet.protocol.links import PeerLink
 
 TOLERATED = 60.0
 """Seconds; the same bound as the quarantine of records."""
+
+EVERY = 10.0
+"""Seconds between two looks."""
 
 
 def clock_offset(links: list[PeerLink]) -> float | None:
@@ -36,6 +41,34 @@ def clock_complaint(links: list[PeerLink]) -> str | None:
         f"this machine's clock is {_span(abs(offset))} {direction} {agreeing} of {len(seen)} "
         "linked peers; set it right, and writing goes on"
     )
+
+
+class ClockWatch:
+    """Looks now and then, and says when writing must stop and when it may go on."""
+
+    def __init__(self, context: Context, links: dict[int, PeerLink]) -> None:
+        self._context = context
+        self._links = links
+        self._wrong = False
+        # Set by the engine: told the complaint, or None when the clock is right again.
+        self.changed: Callable[[str | None], None] = lambda _complaint: None
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._context.timers.set("clock", self._context.after(1.0, 0.1), self._look)
+
+    def _look(self) -> None:
+        self._context.timers.set("clock", self._context.after(EVERY, 0.1), self._look)
+        complaint = clock_complaint(list(self._links.values()))
+        if complaint is not None:
+            if not self._wrong:
+                self._context.event("clock-wrong", complaint, "error")
+            self._wrong = True
+            self.changed(complaint)
+        elif self._wrong:
+            self._wrong = False
+            self._context.event("clock-right", "this machine's clock fits again")
+            self.changed(None)
 
 
 def _span(seconds: float) -> str:

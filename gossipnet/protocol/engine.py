@@ -1,30 +1,26 @@
 """The engine: one node of the mesh, without I/O. Inputs and the time go in, effects come out.
 
 It composes the parts, which never call each other: membership (who is who), presence (what this
-node says of itself), linklife and overlay (which links there are), detection (who is dead), roster
-(tables between peers), broadcast and sync (records between peers), commits (what is
-durable) and relay (newcomers) over one `Replica`. Here it is said who tells whom; what they do is
-in their modules. A peer's fault ends that peer's link and nothing else.
+node says of itself), overlay and linklife (which links there are), detection and judgement (who is
+dead), roster (tables between peers), broadcast and sync (records between peers), commits (what is
+durable), relay (newcomers) and clockcheck, over one `Replica`. Here it is said who tells whom; what
+they do is in their modules. A peer's fault ends that peer's link and nothing else.
 """
 
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import inf
-from typing import Any
 
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.home import NodeIdentity
-from gossipnet.ids import NodeId
 from gossipnet.protocol.broadcast import Broadcast
-from gossipnet.protocol.clockcheck import clock_complaint
+from gossipnet.protocol.clockcheck import ClockWatch
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
-from gossipnet.protocol.detection import REFUSED, UNREACHABLE, Detection
+from gossipnet.protocol.detection import Detection
 from gossipnet.protocol.effects import (
     Committed,
     DialFailed,
-    DialFailure,
     Effect,
     Event,
     Heard,
@@ -38,47 +34,20 @@ from gossipnet.protocol.effects import (
     Received,
 )
 from gossipnet.protocol.intake import Intake
+from gossipnet.protocol.judgement import Judgement
 from gossipnet.protocol.linklife import LinkLife
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import ALIVE, AWAY, LEFT, Member, Membership
+from gossipnet.protocol.messages import handlers
 from gossipnet.protocol.overlay import Overlay
 from gossipnet.protocol.presence import Presence
 from gossipnet.protocol.relay import Relay
 from gossipnet.protocol.report import Report
 from gossipnet.protocol.roster import Roster
 from gossipnet.protocol.sync import Sync
-from gossipnet.protocol.wire import (
-    AskMembers,
-    Digest,
-    Graft,
-    Hello,
-    IHave,
-    MemberHeads,
-    Members,
-    More,
-    Ping,
-    Pong,
-    Prune,
-    Push,
-    PushAccusations,
-    PushMembers,
-    Records,
-    RelayClose,
-    RelayData,
-    RelayOpen,
-    Vector,
-    Verdict,
-    Want,
-    decode_untrusted,
-)
+from gossipnet.protocol.wire import Hello, decode_untrusted
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import AppliedRecord, Replica
-
-CLOCK_EVERY = 10.0
-"""Seconds between two comparisons of this machine's clock with those of its peers."""
-
-WALL_AGAIN = 30.0
-"""The longest wait for a deadline on the wall clock, which may be set meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +85,7 @@ class Engine:
       keyspace: What local commands read and write; call `take_effects` after they did.
       ready: Started.
       left: This node has left the mesh; its process should end.
-      context: Time, counters, timers; for tests and the simulator.
+      context: Time, counters, timers; for tests and the simulator, as are the parts.
     """
 
     def __init__(
@@ -137,16 +106,21 @@ class Engine:
         self.left = False
         self._settings = settings
         self._digest: tuple[int, bytes] = (-1, b"")
-        self._due = inf
         trust = identity.trust
         context = self.context = Context(rng, entropy, now, wall)
         links = self.links = dict[int, PeerLink]()
         self.membership = Membership(context, identity, trust, settings.zone, settings.software)
         self.presence = Presence(context, self.membership, links, settings.addresses)
         self.overlay = Overlay(context, self.membership, links)
-        self.detection = Detection(context, identity, trust.mesh_id, self.membership, links)
-        self.life = LinkLife(context, self.membership, self.overlay, self.detection, links)
-        self.roster = Roster(context, self.membership, self.detection)
+        self.judgement = Judgement(context, self.membership, links)
+        self.detection = Detection(
+            context, identity, trust.mesh_id, self.membership, self.judgement, links
+        )
+        self.life = LinkLife(
+            context, self.membership, self.overlay, self.detection, self.judgement, links
+        )
+        self.clock = ClockWatch(context, links)
+        self.roster = Roster(context, self.membership, self.judgement)
         self.broadcast = Broadcast(context, replica, links)
         self.sync = Sync(context, replica, links, self.membership.digest)
         self.commits = Commits(context, replica)
@@ -158,10 +132,14 @@ class Engine:
             self.membership,
             self.overlay,
             self.detection,
+            self.judgement,
             self.sync,
             self.commits,
             replica,
             links,
+        )
+        self._handlers = handlers(
+            self.life, self.detection, self.roster, self.broadcast, self.sync, self.relay
         )
         self._wire()
 
@@ -170,12 +148,13 @@ class Engine:
         self.presence.publish = lambda own: self.broadcast.members([own], None)
 
         self.overlay.joined = self._on_neighbour
-        self.overlay.lost = self._on_unreached
+        self.overlay.lost = self.life.unreached
 
         self.detection.spread = self.broadcast.accusations
-        self.detection.probe = lambda member: self.overlay.dial(member, "probe") and None
+        self.judgement.probe = self._probe
+        self.judgement.changed = self._on_judgement
+        self.judgement.health = lambda: self.detection.health
         self.detection.silent = self.life.silent
-        self.detection.changed = self._on_judgement
         self.detection.refuted = self._on_refute
         self.detection.state = lambda: (self.replica.total, self.digest()[:8])
         self.detection.stuck = self.sync.greet
@@ -189,6 +168,7 @@ class Engine:
         self.life.greeted = self._on_greeted
         self.life.ended = self._on_ended
         self.life.busy = self.relay.uses
+        self.life.gave_up = self.relay.unreached
 
         self.roster.forward = self.broadcast.members
         self.roster.changed = self._on_record
@@ -197,7 +177,6 @@ class Engine:
         self.broadcast.ingest = self.sync.ingest = self.intake.ingest
         self.broadcast.taken = self.sync.taken = self.commits.foreign
         self.broadcast.missing = self.sync.missing
-        self.broadcast.admit_members = self.roster.on_members
         self.sync.announce = lambda records, source: self.broadcast.announce(
             records, source, everybody=True
         )
@@ -205,6 +184,7 @@ class Engine:
         self.sync.compare_members = self.roster.compare
         self.sync.sendable = self.commits.sendable
         self.commits.durable = self._on_durable
+        self.clock.changed = self._on_clock
 
     # -- driving -------------------------------------------------------------------------------
 
@@ -225,7 +205,7 @@ class Engine:
         self.detection.start()
         self.sync.start()
         self.life.start()
-        self.context.timers.set("clock", self.context.after(1.0), self._check_clock)
+        self.clock.start()
         self.overlay.start(self._settings.seeds)
         self.ready = True
 
@@ -266,7 +246,9 @@ class Engine:
         """Seal what was written, and hand out everything there is to do, in order."""
         self.touch(now, wall)
         self.commits.flush()
-        self._watch_wall()
+        self.context.timers.set_wall(
+            "wall", self.replica.next_due(), self.context.now, self.context.wall, self._advance
+        )
         effects, self.context.effects = self.context.effects, []
         for effect in effects:
             if isinstance(effect, Event):
@@ -277,18 +259,6 @@ class Engine:
         """Let local commands see the time; call it once before a batch of them."""
         self.context.now, self.context.wall = now, wall
         self.replica.touch(wall)
-
-    def _watch_wall(self) -> None:
-        """Expiry and quarantine have deadlines on the wall clock."""
-        due = self.replica.next_due()
-        if due == inf:
-            self.context.timers.cancel("wall")
-            return
-        if due == self._due and "wall" in self.context.timers:
-            return
-        self._due = due
-        wait = min(max(0.0, due - self.context.wall), WALL_AGAIN)
-        self.context.timers.set("wall", self.context.now + wait, self._advance)
 
     def _advance(self) -> None:
         applied = self.replica.advance(self.context.wall)
@@ -384,7 +354,7 @@ class Engine:
             message = decode_untrusted(event.payload)
             if link.greeted == isinstance(message, Hello):
                 raise RemoteProtocolError("out-of-order", type(message).__name__)
-            _HANDLERS[type(message)](self, link, message)
+            self._handlers[type(message)](link, message)
         except RemoteProtocolError as error:
             self.life.fail(link, error.reason, str(error))
 
@@ -414,15 +384,8 @@ class Engine:
         if link.neighbour:
             self.presence.neighbours_changed(lost=True)
 
-    def _on_unreached(self, node: NodeId, failure: DialFailure, purpose: str) -> None:
-        """Every address of a member was tried in vain: evidence, if this node's word counts."""
-        member = self.membership.members.get(node)
-        if member is None or member.dead or self.overlay.linked(node) is not None:
-            return
-        if purpose == "probe" or self.detection.concerned(member):
-            evidence = REFUSED if failure is DialFailure.REFUSED else UNREACHABLE
-            self.detection.accuse(node, evidence)
-        self.relay.unreached(node)
+    def _probe(self, member: Member) -> None:
+        self.overlay.dial(member, "probe")
 
     def _on_judgement(self, member: Member) -> None:
         if member.suspected:
@@ -448,47 +411,9 @@ class Engine:
         )
         self.presence.refute(incarnation)
 
+    def _on_clock(self, complaint: str | None) -> None:
+        """Records stamped far ahead would wait in every peer's quarantine: better refuse them."""
+        self.keyspace.refusal = None if complaint is None else ("CLOCKSKEW", complaint)
+
     def _on_durable(self, records: list[AppliedRecord]) -> None:
         self.broadcast.own([record.data for record in records])
-
-    def _check_clock(self) -> None:
-        self.context.timers.set("clock", self.context.after(CLOCK_EVERY, 0.1), self._check_clock)
-        complaint = clock_complaint(list(self.links.values()))
-        before = self.keyspace.refusal
-        if complaint is None:
-            if before is not None and before[0] == "CLOCKSKEW":
-                self.keyspace.refusal = None
-                self.context.event("clock-right", "this machine's clock fits again")
-        elif before is None:
-            self.keyspace.refusal = ("CLOCKSKEW", complaint)
-            self.context.event("clock-wrong", complaint, "error")
-
-
-# One row a message: who takes it in.
-_HANDLERS: dict[type, Callable[[Engine, PeerLink, Any], None]] = {
-    Hello: lambda engine, link, message: engine.life.on_hello(link, message),
-    Verdict: lambda engine, link, message: engine.life.on_verdict(link, message.accepted),
-    Ping: lambda engine, link, message: engine.detection.on_ping(link, message),
-    Pong: lambda engine, link, message: engine.detection.on_pong(link, message),
-    MemberHeads: lambda engine, link, message: engine.roster.on_heads(link, message),
-    AskMembers: lambda engine, link, message: engine.roster.on_ask(link, message),
-    Members: lambda engine, link, message: engine.roster.on_members(link, message.entries, False),
-    PushMembers: lambda engine, link, message: engine.broadcast.on_push_members(link, message),
-    PushAccusations: lambda engine, link, message: engine.detection.on_accusations(
-        message.accusations, link.number
-    ),
-    Digest: lambda engine, link, message: engine.sync.on_digest(
-        link, message.vector, message.members
-    ),
-    Push: lambda engine, link, message: engine.broadcast.on_push(link, message),
-    IHave: lambda engine, link, message: engine.broadcast.on_ihave(link, message),
-    Graft: lambda engine, link, _message: engine.broadcast.on_graft(link),
-    Prune: lambda engine, link, _message: engine.broadcast.on_prune(link),
-    Vector: lambda engine, link, message: engine.sync.on_vector(link, message),
-    Want: lambda engine, link, message: engine.sync.on_want(link, message),
-    Records: lambda engine, link, message: engine.sync.on_records(link, message),
-    More: lambda engine, link, message: engine.sync.on_more(link, message),
-    RelayOpen: lambda engine, link, message: engine.relay.on_open(link, message),
-    RelayData: lambda engine, link, message: engine.relay.on_data(link, message),
-    RelayClose: lambda engine, link, message: engine.relay.on_close(link, message),
-}

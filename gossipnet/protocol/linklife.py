@@ -11,23 +11,23 @@ from collections.abc import Callable
 
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.ids import NodeId
-from gossipnet.ids import NodeId
 from gossipnet.protocol.context import Context
-from gossipnet.protocol.detection import UNREACHABLE, Detection
-from gossipnet.protocol.effects import Lane, LinkDown, LinkUp
+from gossipnet.protocol.detection import Detection
+from gossipnet.protocol.effects import DialFailure, Lane, LinkDown, LinkUp
+from gossipnet.protocol.judgement import REFUSED, UNREACHABLE, Judgement
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import ALIVE, Membership
 from gossipnet.protocol.overlay import Overlay
 from gossipnet.protocol.wire import PROTOCOL_VERSION, Hello
 
 LINKS_MAX = 512
-"""Open links of one node, of which it needs about ten: beyond this, newcomers are sent elsewhere."""
+"""Open links of one node, which needs about ten: beyond this, peers are sent elsewhere."""
 
 HELLO_WITHIN = 5.0
 """Seconds from the handshake to the peer's Hello."""
 
 SIMULTANEOUS = 3.0
-"""Two links that came up within this many seconds were dialled at the same time: a dial may take 2."""
+"""Links that came up within this many seconds were dialled at one time: a dial may take 2."""
 
 IDLE = 5.0
 """Seconds that a link without a purpose is kept: long enough to hand over a member table."""
@@ -54,12 +54,14 @@ class LinkLife:
         membership: Membership,
         overlay: Overlay,
         detection: Detection,
+        judgement: Judgement,
         links: dict[int, PeerLink],
     ) -> None:
         self._context = context
         self._membership = membership
         self._overlay = overlay
         self._detection = detection
+        self._judgement = judgement
         self._links = links
         self._instance = context.entropy(8)
         self._penalties: dict[NodeId, float] = {}
@@ -68,6 +70,7 @@ class LinkLife:
         self.admit: Callable[[PeerLink, Hello], None] = lambda _link, _hello: None
         self.greeted: Callable[[PeerLink, Hello], None] = lambda _link, _hello: None
         self.ended: Callable[[PeerLink], None] = lambda _link: None
+        self.gave_up: Callable[[NodeId], None] = lambda _node: None
         self.busy: Callable[[PeerLink], bool] = lambda _link: False
 
     def start(self) -> None:
@@ -170,8 +173,8 @@ class LinkLife:
         restarted = older.instance != newer.instance
         if restarted or older.dialed == newer.dialed or newer.up_at - older.up_at > SIMULTANEOUS:
             return True
-        lower_dialed_newer = newer.dialed == (self._membership.me < newer.node)
-        return lower_dialed_newer
+        low = bool(self._membership.me < newer.node)
+        return newer.dialed == low
 
     def _drop_duplicate(self, link: PeerLink, reason: str) -> None:
         self.forget(link)
@@ -203,10 +206,10 @@ class LinkLife:
         """End a link from this side."""
         self.forget(link)
         self._context.close(link.number, reason)
-        self._detection.unlinked(link.node)
+        self._judgement.unlinked(link.node)
 
     def fail(self, link: PeerLink, reason: str, detail: str) -> None:
-        """The peer broke the protocol: its link ends, it is left alone for a while, people are told."""
+        """The peer broke the protocol: its link ends, and it is left alone for a while."""
         self._context.counters["protocol_errors"] += 1
         self._context.event(
             "peer-misbehaved", f"{link.peer.name}: {detail}"[:300], "warning", link.node
@@ -228,7 +231,7 @@ class LinkLife:
         self._context.event(
             "link-down", f"link with {link.peer.name} ended: {event.reason}", level, link.node
         )
-        self._detection.unlinked(link.node)
+        self._judgement.unlinked(link.node)
         if not event.clean and link.greeted:
             self._look_after(link)
 
@@ -254,6 +257,16 @@ class LinkLife:
             self._context.timers.set(
                 ("dial-back", node), self._context.now + DIAL_BACK, lambda: self._not_back(node)
             )
+
+    def unreached(self, node: NodeId, failure: DialFailure, purpose: str) -> None:
+        """Every address of a member was tried in vain: evidence, if this node's word counts."""
+        member = self._membership.members.get(node)
+        if member is None or self._overlay.linked(node) is not None:
+            return
+        if not member.dead and (purpose == "probe" or self._judgement.concerned(member)):
+            refused = failure is DialFailure.REFUSED
+            self._detection.accuse(node, REFUSED if refused else UNREACHABLE)
+        self.gave_up(node)
 
     def _not_back(self, node: NodeId) -> None:
         if self._overlay.linked(node) is None:

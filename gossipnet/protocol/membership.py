@@ -234,13 +234,13 @@ class Membership:
         node = NodeId(body.node)
         known = self.members.get(node)
         version = (body.incarnation, body.serial)
-        if known is not None:
-            if version <= (known.body.incarnation, known.body.serial):
-                return None
-            public_key, chain = known.public_key, list(known.chain)
+        if known is not None and version <= (known.body.incarnation, known.body.serial):
+            return None
         if entry.chain and (known is None or tuple(entry.chain) != known.chain):
             public_key, chain = self._check_chain(node, entry.chain)
-        elif known is None:
+        elif known is not None:
+            public_key, chain = known.public_key, list(known.chain)
+        else:
             raise RemoteProtocolError("member-without-certificate")
         if known is None and len(self.members) >= MEMBERS_MAX:
             self._context.counters["members_refused"] += 1

@@ -1,9 +1,9 @@
 """The overlay: which links this node holds, whom it dials, and how it never gives up.
 
-A HyParView-style active view (Leitão et al., DSN 2007): a handful of symmetric links, 5 + ceil(log10
-N), replaced the moment one dies. The passive view is the member table itself, since everybody knows
-everybody. Unreachable members and seeds are retried for ever, round-robin, at least one attempt
-every 2 s. This module knows members and links; what flows over a link is not its business.
+A HyParView-style active view (Leitão et al., DSN 2007): a handful of symmetric links, 5 +
+ceil(log10 N), replaced the moment one dies. The passive view is the member table itself, since
+everybody knows everybody. Unreachable members and seeds are retried for ever, round-robin, at least
+one attempt every 2 s. This module knows members and links; what flows over a link is not its business.
 """
 
 from collections.abc import Callable
@@ -213,7 +213,7 @@ class Overlay:
     # -- dialling ------------------------------------------------------------------------------
 
     def dial(self, member: Member, purpose: str) -> bool:
-        """Dial a member now, whatever its backoff; False if it has no address or is being dialled."""
+        """Dial a member now, whatever its backoff; False if it has no address."""
         if any(attempt.node == member.id for attempt in self.attempts.values()):
             return True
         if not member.body.addresses or self.stopped:

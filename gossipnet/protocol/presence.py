@@ -125,7 +125,7 @@ class Presence:
         self.say()
 
     def _from(self, link: PeerLink) -> str:
-        """The address that a peer's word gives: what it dialled, or where it sees us with our port."""
+        """The address in a peer's word: what it dialled, or where it sees us, with our port."""
         try:
             host, port = split_address(link.observed)
         except ValueError:

@@ -167,8 +167,8 @@ class Reception:
         guest.committing = False
         if out:
             guest.send(out)
-        if guest.answer.finished:
-            result = guest.answer.result
+        result = guest.answer.result
+        if result is not None:
             self._context.counters["joins_answered"] += 1
             self._context.event(
                 "join-answered",

@@ -13,6 +13,7 @@ from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.detection import Detection
 from gossipnet.protocol.effects import Event
+from gossipnet.protocol.judgement import Judgement
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member, Membership
 from gossipnet.protocol.overlay import Overlay
@@ -43,6 +44,7 @@ class Report:
         membership: Membership,
         overlay: Overlay,
         detection: Detection,
+        judgement: Judgement,
         sync: Sync,
         commits: Commits,
         replica: Replica,
@@ -53,6 +55,7 @@ class Report:
         self._membership = membership
         self._overlay = overlay
         self._detection = detection
+        self._judgement = judgement
         self._sync = sync
         self._commits = commits
         self._replica = replica
@@ -118,8 +121,10 @@ class Report:
         ]
 
     def converged(self) -> tuple[bool, float]:
-        """Whether every neighbour's state was equal to ours when it last spoke, and since when
-        (seconds) the one that is furthest behind differs."""
+        """Whether every neighbour's state was ours when it last spoke, and the worst lag.
+
+        The lag is the time, in seconds, for which one has differed without getting nearer.
+        """
         lag = 0.0
         equal = True
         for link in self._links.values():
@@ -196,8 +201,8 @@ class Report:
             "state": member.state,
             "since_s": round(self._context.now - member.since, 3),
             "incarnation": member.body.incarnation,
-            "observers": [self._name(prefix) for prefix in self._detection.observers_of(member.id)],
-            "accusations": self._detection.why(member.id),
+            "observers": [self._name(prefix) for prefix in self._judgement.observers_of(member.id)],
+            "accusations": self._judgement.why(member.id),
         }
 
     def _name(self, prefix: bytes) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.ids import NodeId
 from gossipnet.protocol.context import Context
-from gossipnet.protocol.detection import Detection
 from gossipnet.protocol.effects import Lane
+from gossipnet.protocol.judgement import Judgement
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import ALIVE, AWAY, LEFT, Member, Membership
 from gossipnet.protocol.wire import (
@@ -33,10 +33,10 @@ ASKED_AT_ONCE = 1024
 class Roster:
     """Exchanges member records and accusations with peers."""
 
-    def __init__(self, context: Context, membership: Membership, detection: Detection) -> None:
+    def __init__(self, context: Context, membership: Membership, judgement: Judgement) -> None:
         self._context = context
         self._membership = membership
-        self._detection = detection
+        self._judgement = judgement
         # Set by the engine.
         self.forward: Callable[[Iterable[Member], int], None] = lambda _members, _link: None
         self.changed: Callable[[Member], None] = lambda _member: None
@@ -84,8 +84,8 @@ class Roster:
     def tell_accusations(self, link: PeerLink) -> None:
         """Show a peer everything that is held against anybody, itself included."""
         held: list[Accusation] = []
-        for node in self._detection.suspicions:
-            held.extend(self._detection.against(node))
+        for node in self._judgement.suspicions:
+            held.extend(self._judgement.against(node))
         for start in range(0, len(held), 512):
             self._context.send(
                 link.number, Lane.CONTROL, PushAccusations(held[start : start + 512])
@@ -145,7 +145,7 @@ class Roster:
         member = self._membership.admit(entry)
         if member is None:
             return None
-        self._detection.on_record(member)
+        self._judgement.on_record(member)
         self._tell(member, before)
         if before is not None and moved_from != member.body.addresses and moved_from:
             self._context.event(

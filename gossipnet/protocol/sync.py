@@ -1,9 +1,9 @@
 """Anti-entropy: whatever the broadcast missed, found by version vectors and streamed.
 
-In sync, two peers exchange 32-byte digests and nothing else. Otherwise they exchange version vectors
-(one head per log; each log is contiguous), and whoever lacks something pulls it: in the order
-in which the sender applied it, which is a causal order, in pieces under credit, from one peer at a
-time. Small gaps that an announcement or a held-back record reveals are pulled from whoever
+In sync, two peers exchange 32-byte digests and nothing else. Otherwise they exchange version
+vectors (one head per log; each log is contiguous), and whoever lacks something pulls it: in the
+order in which the sender applied it, which is a causal order, in pieces under credit, from one peer
+at a time. Small gaps that an announcement or a held-back record reveals are pulled from whoever
 revealed them after giving the tree time to fill them.
 """
 
@@ -17,6 +17,7 @@ from gossipnet.protocol.links import PeerLink, Serving
 from gossipnet.protocol.wire import (
     RECORDS_PER_MESSAGE,
     Digest,
+    Head,
     More,
     Range,
     Records,
@@ -112,7 +113,7 @@ class Sync:
 
     def show_vector(self, link: PeerLink, *, reply: bool) -> None:
         """Send our version vector."""
-        heads = [
+        heads: list[Head] = [
             (log, sendable)
             for log, head in self._replica.vector().items()
             if (sendable := self.sendable(log, head))

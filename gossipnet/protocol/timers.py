@@ -10,16 +10,20 @@ from math import inf
 
 Action = Callable[[], None]
 
+WALL_AGAIN = 30.0
+"""The longest wait, in seconds, for a deadline on a clock that people may set."""
+
 
 class Timers:
     """Deadlines in seconds of the engine's ``now``, each under a hashable name."""
 
-    __slots__ = ("_heap", "_live", "_serial")
+    __slots__ = ("_heap", "_live", "_serial", "_walls")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Hashable]] = []
         self._live: dict[Hashable, tuple[int, Action]] = {}
         self._serial = 0
+        self._walls: dict[Hashable, float] = {}
 
     def set(self, name: Hashable, at: float, action: Action) -> None:
         """Run ``action`` at ``at``; replaces an earlier timer of that name."""
@@ -28,6 +32,19 @@ class Timers:
         heapq.heappush(self._heap, (at, self._serial, name))
         if len(self._heap) > 64 and len(self._heap) > 4 * len(self._live):
             self._rebuild()
+
+    def set_wall(self, name: Hashable, due: float, now: float, wall: float, action: Action) -> None:
+        """Run ``action`` when the wall clock shows ``due`` (unix seconds; infinity: never).
+
+        Cheap to call again with the same ``due``. The clock may be set meanwhile, so the action
+        also runs, too early, every `WALL_AGAIN` seconds.
+        """
+        if due == inf:
+            self._walls.pop(name, None)
+            self.cancel(name)
+        elif name not in self._live or self._walls.get(name) != due:
+            self._walls[name] = due
+            self.set(name, now + min(max(0.0, due - wall), WALL_AGAIN), action)
 
     def cancel(self, name: Hashable) -> None:
         """Forget a timer; no error if there is none."""

@@ -104,7 +104,7 @@ class Accusation(Struct, array_like=True, frozen=True):
 # -- links and membership ----------------------------------------------------------------------
 
 
-class Hello(Message, tag=1):
+class Hello(Message, frozen=True, tag=1):
     """First message on a link, from both sides.
 
     Attributes:
@@ -130,13 +130,13 @@ class Hello(Message, tag=1):
     member: MemberEntry
 
 
-class Verdict(Message, tag=2):
+class Verdict(Message, frozen=True, tag=2):
     """Answer to the dialer's Hello: neighbours from now on, or no room."""
 
     accepted: bool
 
 
-class Ping(Message, tag=3):
+class Ping(Message, frozen=True, tag=3):
     """Heartbeat of the side that dialled; ``rtt_us`` is what it last measured (0 unknown)."""
 
     number: Count
@@ -145,7 +145,7 @@ class Ping(Message, tag=3):
     rtt_us: Count
 
 
-class Pong(Message, tag=4):
+class Pong(Message, frozen=True, tag=4):
     """Answer to a Ping."""
 
     number: Count
@@ -153,26 +153,26 @@ class Pong(Message, tag=4):
     vector: Bytes8
 
 
-class MemberHeads(Message, tag=5):
+class MemberHeads(Message, frozen=True, tag=5):
     """Version of every member record the sender holds; ``reply`` asks for the same in return."""
 
     heads: Annotated[list[tuple[Bytes16, Count, Count]], Meta(max_length=16_384)]
     reply: bool
 
 
-class Members(Message, tag=6):
+class Members(Message, frozen=True, tag=6):
     """Member records: an answer to `MemberHeads`, never forwarded as it is."""
 
     entries: Annotated[list[MemberEntry], Meta(max_length=1024)]
 
 
-class AskMembers(Message, tag=7):
+class AskMembers(Message, frozen=True, tag=7):
     """Send me these members with their chains (first 16 bytes of their ids)."""
 
     nodes: Annotated[list[Bytes16], Meta(max_length=1024)]
 
 
-class Digest(Message, tag=8):
+class Digest(Message, frozen=True, tag=8):
     """Periodic anti-entropy: nothing more is said when both digests are equal."""
 
     vector: Bytes32
@@ -183,7 +183,7 @@ class Digest(Message, tag=8):
 # -- broadcast ---------------------------------------------------------------------------------
 
 
-class Push(Message, tag=16):
+class Push(Message, frozen=True, tag=16):
     """Eager push of records.
 
     Attributes:
@@ -197,50 +197,50 @@ class Push(Message, tag=16):
     records: RecordBatch
 
 
-class PushMembers(Message, tag=17):
+class PushMembers(Message, frozen=True, tag=17):
     """Eager push of member records."""
 
     entries: Annotated[list[MemberEntry], Meta(max_length=1024)]
 
 
-class PushAccusations(Message, tag=18):
+class PushAccusations(Message, frozen=True, tag=18):
     """Eager push of accusations."""
 
     accusations: Annotated[list[Accusation], Meta(max_length=1024)]
 
 
-class IHave(Message, tag=19):
+class IHave(Message, frozen=True, tag=19):
     """Lazy push: for each log, everything up to this sequence number is here."""
 
     heads: Heads
 
 
-class Graft(Message, tag=20):
+class Graft(Message, frozen=True, tag=20):
     """Push eagerly to me from now on."""
 
 
-class Prune(Message, tag=21):
+class Prune(Message, frozen=True, tag=21):
     """Only announce to me from now on: another path was faster."""
 
 
 # -- anti-entropy ------------------------------------------------------------------------------
 
 
-class Vector(Message, tag=24):
+class Vector(Message, frozen=True, tag=24):
     """The sender's version vector; ``reply`` asks for the receiver's in return."""
 
     heads: Heads
     reply: bool
 
 
-class Want(Message, tag=25):
+class Want(Message, frozen=True, tag=25):
     """Stream these records to me, in the order in which you applied them."""
 
     session: Count
     ranges: Ranges
 
 
-class Records(Message, tag=26):
+class Records(Message, frozen=True, tag=26):
     """A piece of a stream. ``refused``: too many streams at once, ask again later."""
 
     session: Count
@@ -249,7 +249,7 @@ class Records(Message, tag=26):
     refused: bool
 
 
-class More(Message, tag=27):
+class More(Message, frozen=True, tag=27):
     """Credit: the last piece was taken in, send another."""
 
     session: Count
@@ -258,14 +258,14 @@ class More(Message, tag=27):
 # -- joining through a relay -------------------------------------------------------------------
 
 
-class RelayOpen(Message, tag=32):
+class RelayOpen(Message, frozen=True, tag=32):
     """A newcomer on my side wants the issuer, which is you."""
 
     circuit: Count
     address: Text
 
 
-class RelayData(Message, tag=33):
+class RelayData(Message, frozen=True, tag=33):
     """Bytes of a relayed join, opaque to the relay. ``back``: from issuer to newcomer."""
 
     circuit: Count
@@ -273,7 +273,7 @@ class RelayData(Message, tag=33):
     back: bool
 
 
-class RelayClose(Message, tag=34):
+class RelayClose(Message, frozen=True, tag=34):
     """The relayed join has ended."""
 
     circuit: Count

@@ -35,9 +35,8 @@ from gossipnet.protocol.effects import (
 )
 from gossipnet.protocol.engine import Engine, EngineSettings
 from gossipnet.state.replica import Replica
-from tests.protocol.identities import identity
+from tests.protocol.identities import WALL, identity
 
-WALL = 1_800_000_000.0
 LATENCY = 0.005
 FSYNC = 0.002
 

@@ -1,0 +1,76 @@
+"""One row a message: who takes it in.
+
+Knows the parts by what they understand, and nothing of what they do.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from gossipnet.protocol.broadcast import Broadcast
+from gossipnet.protocol.detection import Detection
+from gossipnet.protocol.linklife import LinkLife
+from gossipnet.protocol.links import PeerLink
+from gossipnet.protocol.relay import Relay
+from gossipnet.protocol.roster import Roster
+from gossipnet.protocol.sync import Sync
+from gossipnet.protocol.wire import (
+    AskMembers,
+    Digest,
+    Graft,
+    Hello,
+    IHave,
+    MemberHeads,
+    Members,
+    More,
+    Ping,
+    Pong,
+    Prune,
+    Push,
+    PushAccusations,
+    PushMembers,
+    Records,
+    RelayClose,
+    RelayData,
+    RelayOpen,
+    Vector,
+    Verdict,
+    Want,
+)
+
+Handler = Callable[[PeerLink, Any], None]
+
+
+def handlers(
+    life: LinkLife,
+    detection: Detection,
+    roster: Roster,
+    broadcast: Broadcast,
+    sync: Sync,
+    relay: Relay,
+) -> dict[type, Handler]:
+    """For every message, whom to give it to."""
+    return {
+        Hello: life.on_hello,
+        Verdict: lambda link, message: life.on_verdict(link, message.accepted),
+        Ping: detection.on_ping,
+        Pong: detection.on_pong,
+        MemberHeads: roster.on_heads,
+        AskMembers: roster.on_ask,
+        Members: lambda link, message: roster.on_members(link, message.entries, pushed=False),
+        PushMembers: lambda link, message: roster.on_members(link, message.entries, pushed=True),
+        PushAccusations: lambda link, message: detection.on_accusations(
+            message.accusations, link.number
+        ),
+        Digest: lambda link, message: sync.on_digest(link, message.vector, message.members),
+        Push: broadcast.on_push,
+        IHave: broadcast.on_ihave,
+        Graft: lambda link, _message: broadcast.on_graft(link),
+        Prune: lambda link, _message: broadcast.on_prune(link),
+        Vector: sync.on_vector,
+        Want: sync.on_want,
+        Records: sync.on_records,
+        More: sync.on_more,
+        RelayOpen: relay.on_open,
+        RelayData: relay.on_data,
+        RelayClose: relay.on_close,
+    }
