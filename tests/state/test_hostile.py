@@ -343,7 +343,12 @@ def test_a_damaged_record_of_the_own_disk_is_told_and_never_believed() -> None:
                 continue
             broken[place] ^= 1 << rng.randrange(8)
             reader = replica(A)
+            stored = [bytes(broken) if at == number else r.data for at, r in enumerate(records)]
             with pytest.raises(StoreError, match="damaged"):
-                for at, other in enumerate(records):
-                    reader.load(bytes(broken) if at == number else other.data)
-                reader.finish_loading(WALL)
+                load_all(reader, stored)
+
+
+def load_all(reader: Replica, stored: list[bytes]) -> None:
+    for data in stored:
+        reader.load(data)
+    reader.finish_loading(WALL)
