@@ -149,6 +149,11 @@ class Driver:
         """Why commits wait (a full disk, in one sentence), or ""."""
         return self._store.deferred
 
+    def queued(self, link: int) -> int:
+        """Bytes that wait to be written on a link, by its number."""
+        found = self._links.get(link)
+        return 0 if found is None else found.queued
+
     def status_extra(self) -> dict[str, object]:
         """What the engine cannot know, for ``GOSSIP STATUS``."""
         return {

@@ -111,6 +111,11 @@ class Link:
         self._broken = False
         self._write_wanted = trio.Event()
 
+    @property
+    def queued(self) -> int:
+        """Bytes that wait for the peer."""
+        return self._session.queued + len(self._unsent)
+
     # ------------------------------------------------------------ called by the owner
 
     def send(self, lane: Lane, payload: bytes) -> bool:
