@@ -7,9 +7,9 @@ expiry; R marks pairs the documentation is silent about, with the rule chosen he
 from decimal import Decimal
 
 import pytest
+from sites import Sites, every_order
 
 from gossipnet.state.errors import NotAnInteger, WrongType
-from tests.state.sites import Sites, every_order
 
 pytestmark = pytest.mark.parametrize("order", list(every_order(4)))
 Order = tuple[int, ...]

@@ -9,11 +9,11 @@ import random
 from decimal import Decimal
 
 import pytest
+from sites import WALL, mesh
 
 from gossipnet.state.errors import KeyspaceError
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import AppliedRecord, Replica
-from tests.state.sites import WALL, mesh
 
 SEEDS = range(2000 if os.environ.get("GOSSIPNET_SOAK") else 150)
 KEYS = [b"a", b"b", b"c"]

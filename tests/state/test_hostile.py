@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sites import WALL, mesh
 
 from gossipnet import ids
 from gossipnet.errors import RemoteProtocolError, StoreError
@@ -24,7 +25,6 @@ from gossipnet.state.operations import (
 )
 from gossipnet.state.replica import AppliedRecord, Replica, Status
 from gossipnet.state.waiting import HELD_RECORDS
-from tests.state.sites import WALL, mesh
 
 A, B, C = (mesh().identities[number] for number in range(3))
 

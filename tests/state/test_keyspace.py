@@ -4,6 +4,7 @@ import random
 from decimal import Decimal
 
 import pytest
+from sites import WALL, mesh
 
 from gossipnet.state.errors import (
     NoSuchKey,
@@ -16,7 +17,6 @@ from gossipnet.state.errors import (
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import Replica
 from gossipnet.state.types.number import LIMIT
-from tests.state.sites import WALL, mesh
 
 
 @pytest.fixture
