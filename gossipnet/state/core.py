@@ -344,10 +344,12 @@ class Core:
                 found.append((key, max(deadlines, key=lambda dot: (deadlines[dot], dot)) >> 56))
         return found
 
-    def next_deadline_ms(self) -> int | None:
-        """Unix ms at which `move_clock` or `to_reap` has something to do, or None."""
-        times = [heap[0][0] for heap in (self._deadlines, self._ended) if heap]
-        return min(times, default=None)
+    def next_deadline_ms(self, *, reaping: bool = True) -> int | None:
+        """Unix ms at which `move_clock` or, with ``reaping``, `to_reap` has work, or None."""
+        if not self.hidden:
+            self._ended.clear()  # all of them are back, or reaped by others
+        heaps = (self._deadlines, self._ended) if reaping else (self._deadlines,)
+        return min((heap[0][0] for heap in heaps if heap), default=None)
 
     # -- WATCH ---------------------------------------------------------------------------------
 

@@ -330,7 +330,8 @@ class Replica:
 
     def next_due(self) -> float:
         """Unix seconds at which `advance` has something to do, or infinity."""
-        deadline = self.keyspace.next_deadline_ms()
+        # While nothing may be written nothing is reaped: its time would come at once, for ever.
+        deadline = self.keyspace.next_deadline_ms(reaping=self.keyspace.refusal is None)
         return min(deadline / 1000 if deadline is not None else inf, self._waiting.next_due())
 
     # -- the own disk --------------------------------------------------------------------------
