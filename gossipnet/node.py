@@ -35,6 +35,8 @@ from gossipnet.state.replica import Replica
 GRACE_SECONDS = 2.0
 """How long a node that stops waits for its disk and its peers."""
 
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
 T = TypeVar("T")
 
 
@@ -221,8 +223,7 @@ async def _build(
         identity,
         replica,
         EngineSettings(
-            # The wildcard too, if it is one: the engine learns how peers see this machine.
-            addresses=(*advertised(settings, listener), *listener.addresses[:1]),
+            addresses=_told_addresses(settings, listener),
             seeds=tuple(dict.fromkeys([*settings.join, *read_seeds(settings.home)])),
             zone=settings.zone,
             software=f"gossipnet/{gossipnet.__version__}",
@@ -245,10 +246,18 @@ def advertised(settings: Settings, listener: Listener) -> tuple[str, ...]:
     if settings.advertise:
         return settings.advertise
     host, port = split_address(listener.addresses[0])
-    if host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+    if host not in _EVERY_ADDRESS:
         return listener.addresses
     hosts = [own for own in own_hosts() if host == "::" or ":" not in own]
     return tuple(join_address(own, port) for own in hosts or ["127.0.0.1"])
+
+
+def _told_addresses(settings: Settings, listener: Listener) -> tuple[str, ...]:
+    """For the engine: `advertised`, and a wildcard, under which it learns how peers see us."""
+    known = advertised(settings, listener)
+    if settings.advertise or split_address(listener.addresses[0])[0] not in _EVERY_ADDRESS:
+        return known
+    return (*known, listener.addresses[0])
 
 
 def _tell_recovery(recovered: Recovered) -> None:
