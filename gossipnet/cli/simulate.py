@@ -164,7 +164,13 @@ def _replay(arguments: argparse.Namespace) -> str:
 def _simulate(arguments: argparse.Namespace) -> int:
     from gossipnet.sim.scenario import Simulation
 
-    report = Simulation(_options(arguments)).run()
+    simulation = Simulation(_options(arguments))
+    try:
+        report = simulation.run()
+    except Exception:
+        say(f"the simulated program broke at {simulation.world.now:.6f} s of seed {arguments.seed}")
+        say(f"replay with: {_replay(arguments)}")
+        raise
     if arguments.json:
         put_json(report.as_json())
     else:

@@ -39,6 +39,12 @@ from gossipnet.sim.world import WALL_START, World
 UP, DOWN, DATA, FAILED, DISK, LIFE = range(1, 7)
 """Kinds of trace entries."""
 
+TURN = 1e-5
+"""Seconds from a timer to the turn that it causes, at the least."""
+
+WAKES_MAX = 2000
+"""A process that its timers wake more often in one second is spinning."""
+
 
 class Core(Protocol):
     """The engine, as far as a driver needs it."""
@@ -106,6 +112,8 @@ class Process:
         self._network = machine.network
         self._link_number = 0
         self._wake_at = inf
+        self._wakes = 0
+        self._wakes_in = 0
         self._inbox: list[Callable[[], None]] = []
         self._waiting: list[tuple[int, Callable[[], None]]] = []
 
@@ -235,7 +243,8 @@ class Process:
             end.out.pump()
 
     def _arm(self) -> None:
-        deadline = self.engine.deadline()
+        # A real loop takes its time too: a timer that is due comes a moment later.
+        deadline = max(self.engine.deadline(), self._world.now + TURN)
         if deadline < self._wake_at:
             self._wake_at = deadline
             self._world.at(deadline, self._wake, deadline)
@@ -244,6 +253,12 @@ class Process:
         if due != self._wake_at or not self.alive or self.paused:
             return
         self._wake_at = inf
+        if int(due) != self._wakes_in:
+            self._wakes_in, self._wakes = int(due), 0
+        self._wakes += 1
+        if self._wakes > WAKES_MAX:
+            self.machine.on_spin()
+            return
         self.engine.tick(self._world.now, self.wall)
         self.turn()
 
@@ -304,13 +319,13 @@ class Machine:
         self.rng: random.Random = world.rng(f"machine/{name}")
         self.disk = Disk(world, world.rng(f"disk/{name}"), durability)
         self.process: Process | None = None
-        self.happenings: list[Happening] = []
         self.on_event: Callable[[Happening], None] = lambda _happening: None
+        self.on_end: Callable[[Core], None] = lambda _engine: None
+        self.on_spin: Callable[[], None] = lambda: None
+        self.on_disk_lost: Callable[[], None] = lambda: None
         self.close_reasons: dict[str, int] = {}
         self.lives = 0
         self._boot = boot
-        self._epoch = 0
-        self._dead_bytes = 0
 
     @property
     def index(self) -> int:
@@ -329,8 +344,7 @@ class Machine:
         self.network.power_on(self.host)
         self.lives += 1
         if "epoch" not in self.disk.meta:
-            self._epoch = self.rng.randrange(1, 1 << 32)
-            self.disk.meta["epoch"] = self._epoch.to_bytes(4, "big")
+            self.disk.meta["epoch"] = self.rng.randbytes(4)
         epoch = int.from_bytes(self.disk.meta["epoch"], "big")
         now = self.world.now
         self.world.note(self.index, LIFE, self.lives.to_bytes(4, "big"))
@@ -355,6 +369,7 @@ class Machine:
             return
         self.world.note(self.index, LIFE, b"power" if power else b"kill")
         process.end()
+        self.on_end(process.engine)
         self.process = self.host.process = None
         if power:
             self.network.power_off(self.host)
@@ -365,11 +380,13 @@ class Machine:
         if lost or (power and self.disk.durability != "always"):
             # As the real store decides: the log may have gone on further than the disk knows.
             self.disk.meta.pop("epoch", None)
+            self.on_disk_lost()
 
     def wipe(self) -> None:
         """Replace the disk of a machine that is down; its identity is kept elsewhere."""
         assert self.process is None
         self.disk.wipe()
+        self.on_disk_lost()
 
     def told(self, event: Event) -> None:
         """The engine told people something."""
