@@ -20,16 +20,18 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from gossipnet.io.client import Client
-from gossipnet.io.driver import Driver
 from gossipnet.io.local_socket import bind_local_socket, remove_local_socket
 from gossipnet.resp.limits import STALLED_SECONDS
 from gossipnet.resp.replies import encode_error
 from gossipnet.resp.service import Service
+
+if TYPE_CHECKING:
+    from gossipnet.io.driver import Driver
 
 TURN_SECONDS = 0.002
 """The longest that clients are served before links, timers and the disk get their turn."""
@@ -54,7 +56,7 @@ class ClientServer:
     """
 
     def __init__(
-        self, driver: Driver, path: Path, max_clients: int, *, durability: str = "always"
+        self, driver: "Driver", path: Path, max_clients: int, *, durability: str = "always"
     ) -> None:
         self._driver = driver
         self._path = path

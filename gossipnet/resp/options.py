@@ -1,5 +1,6 @@
 """Options that several commands share: deadlines, conditions, MATCH and COUNT."""
 
+import re
 from collections.abc import Iterable
 from random import Random
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 SYNTAX = "ERR syntax error"
 LATEST_MS = 1 << 49
 """Deadlines beyond this (the year 19809) are refused: the range of crdt expiry in Redis."""
+
+_CURSOR = re.compile(rb"|[+-]?[0-9]{1,20}")
 
 # Option word -> (unit in ms, relative to now)
 DEADLINES = {
@@ -53,6 +56,17 @@ def deadline(
     return max(value, 1)
 
 
+def scan_cursor(written: bytes) -> int:
+    """A cursor, read as C's strtoul reads it.
+
+    Raises:
+      CommandError: It is none.
+    """
+    if not _CURSOR.fullmatch(written):
+        raise CommandError("ERR invalid cursor")
+    return int(written or b"0") % (1 << 64)
+
+
 class ScanOptions:
     """MATCH, COUNT and TYPE of SCAN and its like.
 
@@ -63,8 +77,8 @@ class ScanOptions:
       kind: The type, or None for all.
     """
 
-    def __init__(self, cursor: bytes, words: list[bytes], *, typed: bool = False) -> None:
-        self.cursor = integer(cursor, 0, (1 << 64) - 1, "ERR invalid cursor")
+    def __init__(self, cursor: int, words: list[bytes], *, typed: bool = False) -> None:
+        self.cursor = cursor
         self.count = 10
         self.matches = None
         self.kind: bytes | None = None

@@ -75,7 +75,9 @@ def encode(reply: Reply, protocol: int) -> bytes:
 
 def encode_error(text: str) -> bytes:
     """An error reply; ``text`` begins with its code and may quote what a client sent."""
-    return b"-%b\r\n" % text.replace("\r", " ").replace("\n", " ").encode("utf-8", "replace")
+    return b"-%b\r\n" % text.replace("\r", " ").replace("\n", " ").encode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def _write(reply: Reply, protocol: int, put: Callable[[bytes], None]) -> None:

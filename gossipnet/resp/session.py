@@ -372,4 +372,4 @@ def _beginning(words: list[bytes]) -> str:
 
 
 def _shown(word: bytes) -> str:
-    return word[:128].decode("utf-8", "backslashreplace")
+    return word[:128].decode("utf-8", "surrogateescape")

@@ -38,7 +38,7 @@ def _hello(session: "Session", args: list[bytes]) -> Reply:
             name = _checked_name(args[at + 1])
             at += 1
         else:
-            shown = args[at][:64].decode("utf-8", "replace")
+            shown = args[at][:64].decode("utf-8", "surrogateescape")
             raise CommandError(f"ERR Syntax error in HELLO option '{shown}'")
         at += 1
     session.protocol = protocol
@@ -121,7 +121,7 @@ def _setname(session: "Session", args: list[bytes]) -> Reply:
 def _setinfo(session: "Session", args: list[bytes]) -> Reply:
     attribute, value = args[2].lower(), args[3]
     if attribute not in (b"lib-name", b"lib-ver"):
-        shown = args[2][:64].decode("utf-8", "replace")
+        shown = args[2][:64].decode("utf-8", "surrogateescape")
         raise CommandError(f"ERR Unrecognized option '{shown}'")
     if any(not 33 <= byte <= 126 for byte in value):
         shown = attribute.decode()
@@ -171,7 +171,7 @@ def _list(session: "Session", args: list[bytes]) -> Reply:
     if option == b"TYPE" and len(args) == 4:
         kind = args[3].lower()
         if kind not in (b"normal", b"master", b"replica", b"slave", b"pubsub"):
-            shown = args[3][:64].decode("utf-8", "replace")
+            shown = args[3][:64].decode("utf-8", "surrogateescape")
             raise CommandError(f"ERR Unknown client type '{shown}'")
         wanted = [other for other in wanted if kind == (b"pubsub" if other.streams else b"normal")]
     elif option == b"ID" and len(args) > 3:

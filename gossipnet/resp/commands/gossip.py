@@ -42,7 +42,7 @@ def _events(session: "Session", _args: list[bytes]) -> Reply:
 
 
 def _why(session: "Session", args: list[bytes]) -> Reply:
-    return plain(session.service.mesh.why(args[2].decode("utf-8", "replace")))
+    return plain(session.service.mesh.why(args[2].decode("utf-8", "surrogateescape")))
 
 
 def _invite(session: "Session", args: list[bytes]) -> Reply:

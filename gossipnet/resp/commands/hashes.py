@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from gossipnet.resp.numbers import decimal, integer
-from gossipnet.resp.options import SYNTAX, ScanOptions, picked
+from gossipnet.resp.options import SYNTAX, ScanOptions, picked, scan_cursor
 from gossipnet.resp.replies import OK, CommandError, Reply
 from gossipnet.resp.table import HEAVY, KEY, Command
 
@@ -95,9 +95,11 @@ def _hrandfield(session: "Session", args: list[bytes]) -> Reply:
 
 
 def _hscan(session: "Session", args: list[bytes]) -> Reply:
-    options = ScanOptions(args[2], args[3:])
+    cursor = scan_cursor(args[2])
     values = dict(session.keyspace.hash_items(args[1]))
-    following, names = options.page(values)
+    if not values:
+        return [b"0", []]
+    following, names = ScanOptions(cursor, args[3:]).page(values)
     return [following, [part for name in names for part in (name, values[name])]]
 
 

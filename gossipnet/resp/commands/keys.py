@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from gossipnet.resp.glob import matcher
 from gossipnet.resp.numbers import integer
-from gossipnet.resp.options import DEADLINES, SYNTAX, ScanOptions, check_writable, deadline
+from gossipnet.resp.options import (
+    DEADLINES,
+    SYNTAX,
+    ScanOptions,
+    check_writable,
+    deadline,
+    scan_cursor,
+)
 from gossipnet.resp.replies import OK, CommandError, Reply
 from gossipnet.resp.table import HEAVY, KEY, KEYS, Command, container
 
@@ -41,9 +48,10 @@ def _readable(session: "Session", keys: list[bytes]) -> list[bytes]:
 
 def _scan(session: "Session", args: list[bytes]) -> Reply:
     keyspace = session.keyspace
-    options = ScanOptions(args[1], args[2:], typed=True)
+    options = ScanOptions(scan_cursor(args[1]), args[2:], typed=True)
     # A key table is walked a page at a time, so a huge COUNT must not hold everybody up.
-    following, keys = keyspace.scan(options.cursor, min(options.count, 10_000))
+    following, found = keyspace.scan(options.cursor, min(options.count, 10_000))
+    keys = list(dict.fromkeys(found))  # one that went and came back stands there twice
     if options.matches is not None:
         keys = list(filter(options.matches, keys))
     if options.kind is not None:

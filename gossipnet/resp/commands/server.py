@@ -101,7 +101,7 @@ def _list(session: "Session", args: list[bytes]) -> Reply:
     if kind == b"MODULE":
         return []
     if kind == b"ACLCAT":
-        category = value.decode("utf-8", "replace").lower()
+        category = value.decode("utf-8", "surrogateescape").lower()
         table = session.service.table
         return [name for name in names if category in _categories(table[name])]
     if kind == b"PATTERN":
@@ -127,7 +127,7 @@ def _getkeys(session: "Session", args: list[bytes]) -> Reply:
 
 
 def _info(session: "Session", args: list[bytes]) -> Reply:
-    wanted = [word.decode("utf-8", "replace") for word in args[1:]]
+    wanted = [word.decode("utf-8", "surrogateescape") for word in args[1:]]
     return Text(document(session.service, wanted).encode())
 
 

@@ -8,7 +8,14 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from gossipnet.resp.numbers import integer
-from gossipnet.resp.options import SYNTAX, ScanOptions, check_writable, count_option, picked
+from gossipnet.resp.options import (
+    SYNTAX,
+    ScanOptions,
+    check_writable,
+    count_option,
+    picked,
+    scan_cursor,
+)
 from gossipnet.resp.replies import CommandError, Reply
 from gossipnet.resp.table import HEAVY, KEY, KEYS, NUMBERED, Command
 
@@ -69,6 +76,8 @@ def _srandmember(session: "Session", args: list[bytes]) -> Reply:
 
 def _smove(session: "Session", args: list[bytes]) -> Reply:
     keyspace, source, target, member = session.keyspace, args[1], args[2], args[3]
+    if not keyspace.exists(source):
+        return 0
     there = keyspace.is_member(source, member)
     keyspace.members(target)  # refuses another type before anything is changed
     if not there:
@@ -129,9 +138,11 @@ def _sintercard(session: "Session", args: list[bytes]) -> Reply:
 
 
 def _sscan(session: "Session", args: list[bytes]) -> Reply:
-    options = ScanOptions(args[2], args[3:])
-    following, members = options.page(session.keyspace.members(args[1]))
-    return [following, members]
+    cursor = scan_cursor(args[2])
+    members = session.keyspace.members(args[1])
+    if not members:
+        return [b"0", []]
+    return list(ScanOptions(cursor, args[3:]).page(members))
 
 
 _READ, _WRITE, _SLOW = "readonly fast", "write denyoom fast", "readonly"

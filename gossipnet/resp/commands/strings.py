@@ -30,29 +30,29 @@ def _set(session: "Session", args: list[bytes]) -> Reply:
 
 
 def _set_with_options(session: "Session", args: list[bytes]) -> Reply:
-    keyspace, key, value = session.keyspace, args[1], args[2]
-    condition = b""
+    keyspace, key = session.keyspace, args[1]
+    condition = word = written = b""
     keep = get = False
-    ends: int | None = None
     at = 3
     while at < len(args):
-        word = args[at].upper()
-        if word in (b"NX", b"XX") and condition in (b"", word):
-            condition = word
-        elif word == b"GET":
+        option = args[at].upper()
+        if option in (b"NX", b"XX") and condition in (b"", option):
+            condition = option
+        elif option == b"GET":
             get = True
-        elif word == b"KEEPTTL" and ends is None:
+        elif option == b"KEEPTTL" and not word:
             keep = True
-        elif word in DEADLINES and ends is None and not keep and at + 1 < len(args):
+        elif option in DEADLINES and not word and not keep and at + 1 < len(args):
             at += 1
-            ends = deadline(session, args[at], *DEADLINES[word], "set", past=False)
+            word, written = option, args[at]
         else:
             raise CommandError(SYNTAX)
         at += 1
+    ends = deadline(session, written, *DEADLINES[word], "set", past=False) if word else None
     before = keyspace.get(key) if get else None
     if condition and keyspace.exists(key) != (condition == b"XX"):
         return before
-    _assign(session, key, value, ends, keep=keep)
+    _assign(session, key, args[2], ends, keep=keep)
     return before if get else OK
 
 
@@ -130,18 +130,28 @@ def _getdel(session: "Session", args: list[bytes]) -> Reply:
 
 def _getex(session: "Session", args: list[bytes]) -> Reply:
     keyspace, key = session.keyspace, args[1]
-    word = args[2].upper() if len(args) > 2 else b""
-    ends: int | None = None
-    if word in DEADLINES and len(args) == 4:
-        ends = deadline(session, args[3], *DEADLINES[word], "getex", past=False)
-    elif len(args) > 3 or (word and word != b"PERSIST"):
-        raise CommandError(SYNTAX)
+    word = written = b""
+    at = 2
+    while at < len(args):
+        option = args[at].upper()
+        if option in DEADLINES and not word and at + 1 < len(args):
+            at += 1
+            written = args[at]
+        elif option != b"PERSIST" or word not in (b"", option):
+            raise CommandError(SYNTAX)
+        word = option
+        at += 1
     value = keyspace.get(key)
     if value is None or not word:
         return value
-    if ends is not None and ends <= session.service.wall_ms:
+    if word == b"PERSIST":
+        if keyspace.deadline_of(key) is not None:
+            keyspace.expire(key, None)
+        return value
+    ends = deadline(session, written, *DEADLINES[word], "getex", past=False)
+    if ends <= session.service.wall_ms:
         keyspace.delete(key)
-    elif ends is not None or keyspace.deadline_of(key) is not None:
+    else:
         keyspace.expire(key, ends)
     return value
 
@@ -205,6 +215,7 @@ def _decrby(session: "Session", args: list[bytes]) -> Reply:
 
 
 def _incrbyfloat(session: "Session", args: list[bytes]) -> Reply:
+    session.keyspace.get(args[1])  # Redis looks at the type before it looks at the number
     return session.keyspace.increment_float(args[1], decimal(args[2]))
 
 

@@ -57,14 +57,20 @@ def add(one: Amount, other: Amount) -> Amount:
     """Exact sum."""
     if isinstance(one, int) and isinstance(other, int):
         return one + other
-    return _CONTEXT.add(Decimal(one), Decimal(other))
+    return _simplest(_CONTEXT.add(Decimal(one), Decimal(other)))
 
 
 def subtract(one: Amount, other: Amount) -> Amount:
     """Exact difference."""
     if isinstance(one, int) and isinstance(other, int):
         return one - other
-    return _CONTEXT.subtract(Decimal(one), Decimal(other))
+    return _simplest(_CONTEXT.subtract(Decimal(one), Decimal(other)))
+
+
+def _simplest(amount: Decimal) -> Amount:
+    """A whole number as one: 1.5 and 0.5 make 2, which INCR takes, as in Redis."""
+    whole = int(amount)
+    return whole if whole == amount else amount
 
 
 def written(amount: Amount) -> bytes:
