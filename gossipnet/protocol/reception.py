@@ -84,6 +84,7 @@ class Reception:
             raise UserError(f"this node may not invite: only issuers may; {where}")
         token = self.invitations.create(
             issuer,
+            node=self._identity.node_id,
             role=role,
             uses=uses,
             ttl=ttl_s,
