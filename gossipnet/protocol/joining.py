@@ -1,0 +1,423 @@
+"""How a machine without a certificate gets one: Noise XXpsk3 between newcomer and issuer.
+
+The token gives the newcomer the mesh id, the issuer's node id and a secret. The preamble names the
+token and the issuer in clear, so that any member can carry the bytes to the issuer without being
+able to read or change them::
+
+    newcomer -> issuer   preamble, e
+    issuer -> newcomer   e, ee, s, es, `Offer`: root record, issuer's credentials, or a refusal
+    newcomer -> issuer   s, se, psk; then, sealed, `JoinRequest`
+    issuer -> newcomer   sealed, `Grant` or `Refusal`
+
+The newcomer checks root and issuer against the token before it says anything of itself. It signs
+its request over the handshake hash, so a request is worth nothing in another conversation.
+
+Knows nothing of files, of sockets, or of how tokens are kept.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gossipnet.errors import (
+    JoinError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    TokenError,
+    UserError,
+)
+from gossipnet.identity.certificate import Certificate, decode_certificate
+from gossipnet.identity.invitations import Invitation, Invitations
+from gossipnet.identity.node import NodeIdentity
+from gossipnet.identity.signing import Domain, SecretKey, check_public_key, sign, verify
+from gossipnet.identity.token import JoinToken
+from gossipnet.identity.trust import Trust
+from gossipnet.ids import NodeId, node_id
+from gossipnet.protocol.handshake import check_credentials, decode_credentials, make_credentials
+from gossipnet.protocol.joinwire import (
+    ANSWER_BYTES,
+    NAME_CHARACTERS,
+    REQUEST_BYTES,
+    Frames,
+    Grant,
+    JoinRequest,
+    Offer,
+    Refusal,
+    decode_answer,
+    decode_offer,
+    decode_request,
+    encode,
+    framed,
+    request_body,
+    sentence,
+)
+from gossipnet.protocol.noise import JOIN, CipherState, KeyPair, NoiseHandshake
+from gossipnet.protocol.preamble import (
+    ISSUER_BYTES,
+    Kind,
+    prologue,
+    read_preamble,
+    write_preamble,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a newcomer has in hand after joining; everything in it was verified.
+
+    Attributes:
+      trust: The mesh's root record.
+      chain: Its own certificates, leaf first.
+      certificate: The leaf.
+      issuer_chain: Certificates of its issuer key; empty unless it became an issuer.
+      addresses: ``HOST:PORT`` of members to dial.
+      issuer: Node id of who admitted it.
+    """
+
+    trust: Trust
+    chain: tuple[bytes, ...]
+    certificate: Certificate
+    issuer_chain: tuple[bytes, ...]
+    addresses: tuple[str, ...]
+    issuer: NodeId
+
+
+class Joiner:
+    """The newcomer's side.
+
+    Args:
+      token: What the issuer gave to a person.
+      key: The node key; the same one again when an earlier attempt got no answer.
+      name: The wanted name, or empty to leave it to the issuer.
+      issuer_key: Under which to issue certificates, should the token make this node an issuer.
+      entropy: ``entropy(n)`` gives n unpredictable bytes.
+
+    Attributes:
+      finished: The answer is here: `result` is set.
+      result: What was gained.
+    """
+
+    def __init__(
+        self,
+        token: JoinToken,
+        key: SecretKey,
+        name: str,
+        *,
+        issuer_key: SecretKey | None = None,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        if len(name) > NAME_CHARACTERS:
+            raise JoinError(f"the name {name!r} is longer than {NAME_CHARACTERS} characters")
+        self._token = token
+        self._key = key
+        self._name = name
+        self._issuer_key = issuer_key
+        clear = token.token_id + token.issuer[:ISSUER_BYTES]
+        self._noise = NoiseHandshake(
+            JOIN,
+            initiator=True,
+            prologue=prologue(Kind.JOIN, token.mesh_id, clear),
+            entropy=entropy,
+            static=KeyPair.make(entropy),
+            psks=(token.psk(),),
+        )
+        self._out = write_preamble(Kind.JOIN, token.mesh_id, self._noise.write(), clear)
+        self._frames = Frames(ANSWER_BYTES)
+        self._ciphers: tuple[CipherState, CipherState] | None = None
+        self._trust: Trust | None = None
+        self._failed = False
+        self.finished = False
+        self.result: Joined | None = None
+
+    def data_to_send(self) -> bytes:
+        """Bytes for the stream, empty when nothing waits."""
+        data, self._out = self._out, b""
+        return data
+
+    def receive(self, data: bytes, wall: float) -> None:
+        """Take bytes from the stream, cut anywhere.
+
+        Args:
+          data: As read.
+          wall: Unix seconds, to judge the issuer's certificate by.
+
+        Raises:
+          TokenError: The issuer says that the token is no good.
+          JoinError: It refuses for another reason, or what answered is not the issuer.
+        """
+        if self._failed:
+            raise JoinError("this attempt to join has failed already: begin another")
+        try:
+            self._frames.add(data)
+            while not self.finished and (frame := self._frames.next()) is not None:
+                if self._ciphers is None:
+                    self._take_offer(frame, wall)
+                else:
+                    self._take_answer(decode_answer(self._ciphers[1].decrypt(frame)))
+        except RemoteProtocolError as error:
+            self._failed = True
+            raise JoinError(_explained(error)) from error
+        except UserError:
+            self._failed = True
+            raise
+
+    def end_of_stream(self) -> None:
+        """The stream ended.
+
+        Raises:
+          JoinError: Before the answer came. Trying again with the same key is safe.
+        """
+        if not self.finished:
+            raise JoinError(
+                "the connection ended before the issuer answered; the member may be of another "
+                "mesh or may not reach the issuer: try again, or give another member's address"
+            )
+
+    def _take_offer(self, frame: bytes, wall: float) -> None:
+        token = self._token
+        offer = decode_offer(self._noise.read(frame))
+        trust = Trust.decode(offer.root)
+        if trust.mesh_id != token.mesh_id:
+            raise RemoteProtocolError("wrong-mesh")
+        credentials = decode_credentials(offer.credentials)
+        issuer = check_credentials(credentials, self._noise.remote_static, trust, wall)
+        if node_id(issuer.subject) != token.issuer:
+            raise RemoteProtocolError("wrong-issuer")
+        if offer.refusal:
+            raise TokenError(sentence(offer.refusal))
+        self._trust = trust
+        message = self._noise.write()
+        self._ciphers = self._noise.split()
+        request = self._ciphers[0].encrypt(encode(self._request()))
+        self._out = framed(message) + framed(request)
+
+    def _request(self) -> JoinRequest:
+        key, second = self._key, self._issuer_key
+        second_public = b"" if second is None else second.public_key
+        body = request_body(self._noise.hash, key.public_key, second_public, self._name)
+        mesh = self._token.mesh_id
+        return JoinRequest(
+            key.public_key,
+            second_public,
+            self._name,
+            sign(key, Domain.JOIN, mesh, body),
+            b"" if second is None else sign(second, Domain.JOIN, mesh, body),
+        )
+
+    def _take_answer(self, answer: Grant | Refusal) -> None:
+        if isinstance(answer, Refusal):
+            text = sentence(answer.reason)
+            raise TokenError(text) if answer.token else JoinError(text)
+        trust = self._trust
+        if trust is None:
+            raise LocalProtocolError("an answer before the offer")
+        # No time check here: a wrong clock must not cost the token. `run` complains of the clock.
+        certificate = trust.verify_chain(answer.chain, None)
+        if certificate.subject != self._key.public_key:
+            raise RemoteProtocolError("wrong-subject")
+        if answer.issuer_chain:
+            issuing = trust.verify_issuer_chain(answer.issuer_chain, None)
+            if self._issuer_key is None or issuing.subject != self._issuer_key.public_key:
+                raise RemoteProtocolError("wrong-subject")
+        self.result = Joined(
+            trust,
+            tuple(answer.chain),
+            certificate,
+            tuple(answer.issuer_chain),
+            tuple(answer.addresses),
+            self._token.issuer,
+        )
+        self.finished = True
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Whom an issuer admitted."""
+
+    node_id: NodeId
+    public_key: bytes
+    name: str
+    chain: tuple[bytes, ...]
+
+
+class JoinAnswer:
+    """The issuer's side of one conversation, whether direct or relayed.
+
+    Using up a token changes the book (`Invitations.take_changes`); those changes must be durable
+    before the last word, the one with which `finished` becomes true, leaves the node.
+
+    Args:
+      identity: This node, which must be an issuer.
+      invitations: Its book of tokens.
+      entropy: ``entropy(n)`` gives n unpredictable bytes.
+      addresses: Of members, for the newcomer to dial; at most 8.
+
+    Attributes:
+      finished: The last word is in `data_to_send`.
+      result: Who was admitted.
+    """
+
+    def __init__(
+        self,
+        identity: NodeIdentity,
+        invitations: Invitations,
+        entropy: Callable[[int], bytes],
+        addresses: Sequence[str] = (),
+    ) -> None:
+        self._identity = identity
+        self._invitations = invitations
+        self._entropy = entropy
+        self._addresses = addresses
+        self._first_flight: bytearray | None = bytearray()
+        self._frames = Frames(REQUEST_BYTES)
+        self._noise: NoiseHandshake | None = None
+        self._ciphers: tuple[CipherState, CipherState] | None = None
+        self._token_id = b""
+        self._out = b""
+        self._failed = False
+        self.finished = False
+        self.result: Granted | None = None
+
+    def data_to_send(self) -> bytes:
+        """Bytes for the stream, empty when nothing waits."""
+        data, self._out = self._out, b""
+        return data
+
+    def receive(self, data: bytes, wall: float) -> None:
+        """Take bytes from the newcomer, cut anywhere, the preamble included.
+
+        Args:
+          data: As received.
+          wall: Unix seconds.
+
+        Raises:
+          TokenError: The token is unknown, expired or used up.
+          UserError: The newcomer was refused for another reason that a person can understand.
+          RemoteProtocolError: It said something illegal, or does not hold the token's secret.
+            In each case end the conversation after sending `data_to_send`, which tells why.
+        """
+        if self._failed or self.finished:
+            raise RemoteProtocolError("after-close")
+        try:
+            if self._first_flight is not None:
+                self._first_flight += data
+                data = self._open(bytes(self._first_flight), wall)
+            self._frames.add(data)
+            while (frame := self._frames.next()) is not None:
+                self._take(frame, wall)
+                if self.finished:
+                    break
+        except (RemoteProtocolError, UserError):
+            self._failed = True
+            raise
+
+    def _open(self, data: bytes, wall: float) -> bytes:
+        """Answer the first flight once it is complete; returns the bytes after it."""
+        mesh_id = self._identity.trust.mesh_id
+        preamble = read_preamble(data, mesh_id)
+        if preamble is None:
+            return b""
+        if preamble.kind is not Kind.JOIN:
+            raise RemoteProtocolError("unknown-kind")
+        if preamble.issuer != self._identity.node_id[:ISSUER_BYTES]:
+            raise RemoteProtocolError("wrong-issuer")
+        self._first_flight = None
+        self._token_id = preamble.token_id
+        psk, refusal = b"", None
+        try:
+            psk = self._invitations.psk_of(preamble.token_id, wall)
+        except TokenError as error:
+            refusal = error
+        static = KeyPair.make(self._entropy)
+        self._noise = NoiseHandshake(
+            JOIN,
+            initiator=False,
+            prologue=preamble.prologue(mesh_id),
+            entropy=self._entropy,
+            static=static,
+            psks=(psk,),
+        )
+        if self._noise.read(preamble.first_message):
+            raise RemoteProtocolError("bad-join-message")
+        offer = Offer(
+            self._identity.trust.encode(),
+            make_credentials(self._identity, static.public, wall),
+            "" if refusal is None else sentence(str(refusal)),
+        )
+        self._out = framed(self._noise.write(encode(offer)))
+        if refusal is not None:
+            raise refusal
+        return data[preamble.size :]
+
+    def _take(self, frame: bytes, wall: float) -> None:
+        noise = self._noise
+        if noise is None:
+            raise RemoteProtocolError("bad-join-message")
+        if self._ciphers is None:
+            if noise.read(frame):
+                raise RemoteProtocolError("bad-join-message")
+            self._ciphers = noise.split()
+            return
+        sending, receiving = self._ciphers
+        request = decode_request(receiving.decrypt(frame))
+        try:
+            answer = self._grant(request, noise.hash, wall)
+        except UserError as error:
+            refusal = Refusal(sentence(str(error)), isinstance(error, TokenError))
+            self._out = framed(sending.encrypt(encode(refusal)))
+            raise
+        self._out = framed(sending.encrypt(encode(answer)))
+        self.finished = True
+
+    def _grant(self, request: JoinRequest, handshake_hash: bytes, wall: float) -> Grant:
+        """Judge a request and use up the token for it."""
+        mesh_id = self._identity.trust.mesh_id
+        key, second, name = request.public_key, request.issuer_key, request.name
+        body = request_body(handshake_hash, key, second, name)
+        check_public_key(key)
+        verify(key, Domain.JOIN, mesh_id, body, request.signature)
+        if second:
+            check_public_key(second)
+            verify(second, Domain.JOIN, mesh_id, body, request.issuer_signature)
+        issuer = self._identity.issuer
+        if issuer is None:
+            raise JoinError(f"{self._identity.name} may not let anybody in any more")
+
+        issuer_chain: tuple[bytes, ...] = ()
+
+        def issue(invitation: Invitation) -> tuple[bytes, ...]:
+            nonlocal issuer_chain
+            if second and "issuer" in invitation.roles:
+                # First, for it may be refused: what is not granted must not use up the token.
+                issuer_chain = issuer.issue_issuer(second, name, wall=wall, entropy=self._entropy)
+            return issuer.issue(
+                key,
+                name,
+                wall=wall,
+                entropy=self._entropy,
+                roles=invitation.roles,
+                capabilities=invitation.capabilities,
+            )
+
+        chain = self._invitations.redeem(self._token_id, key, name, wall, issue)
+        if second and not issuer_chain and "issuer" in decode_certificate(chain[0])[0].roles:
+            issuer_chain = issuer.issue_issuer(second, name, wall=wall, entropy=self._entropy)
+        self.result = Granted(node_id(key), key, name, chain)
+        return Grant(list(chain), list(issuer_chain), list(self._addresses[:8]))
+
+
+_APART = "the clocks of this machine and of the issuer are more than a day apart"
+_EXPLAINED = {
+    "wrong-mesh": "what answered belongs to another mesh than the token names",
+    "wrong-issuer": "what answered is not the issuer that the token names",
+    "expired": "the issuer's certificate has expired, or this machine's clock is ahead",
+    "not-yet-valid": "the issuer's certificate is not valid yet: is this machine's clock behind?",
+    "binding-expired": _APART,
+    "binding-not-yet-valid": _APART,
+    "bad-tag": "the answer does not fit the token: it is damaged, or was not made by the issuer",
+}
+
+
+def _explained(error: RemoteProtocolError) -> str:
+    known = _EXPLAINED.get(error.reason)
+    what = known or f"what answered does not speak as an issuer does ({error})"
+    return f"joining failed: {what}; nothing was changed, and the same token may be tried again"
