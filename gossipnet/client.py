@@ -79,7 +79,7 @@ class Client:
     def __init__(self, path: str, timeout: float | None) -> None:
         self.path = path
         self.timeout = timeout
-        self._connection = Connection(path, timeout)
+        self._connection = Connection.dial(path, timeout)
         try:
             self.call("HELLO", 3)
         except BaseException:
@@ -173,7 +173,7 @@ class Watch(Iterator[Change]):
     """Changes as they arrive; `Client.watch` makes it."""
 
     def __init__(self, path: str, pattern: bytes | str, timeout: float | None) -> None:
-        self._connection = Connection(path, timeout)
+        self._connection = Connection.dial(path, timeout)
         self._waiting: list[Change] = []
         try:
             for words in (("HELLO", 3), ("GOSSIP", "WATCH", pattern)):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from gossipnet.errors import (
     DaemonNotRunning,
     Denied,
+    LocalProtocolError,
     RemoteProtocolError,
     TimedOut,
     UsageError,
@@ -72,18 +73,29 @@ def encode(words: tuple[Word, ...]) -> bytes:
 class Connection:
     """One stream socket and what has arrived on it. Broken off, it is closed for good."""
 
-    def __init__(self, path: str, timeout: float | None) -> None:
+    def __init__(self, connected: socket.socket, path: str, timeout: float | None) -> None:
         self.path = path
         self.timeout = timeout
         self._buffer = bytearray()
         self._at = 0
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket = connected
+
+    @classmethod
+    def dial(cls, path: str, timeout: float | None) -> "Connection":
+        """Connect to the socket at ``path``; ``timeout`` (seconds) is for this and each command.
+
+        Raises:
+          DaemonNotRunning: Nothing answers there.
+          Denied: It belongs to someone else.
+        """
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._socket.settimeout(timeout)
-            self._socket.connect(path)
+            made.settimeout(timeout)
+            made.connect(path)
         except (OSError, ValueError) as error:
-            self._socket.close()
+            made.close()
             raise _no_connection(path, error) from None
+        return cls(made, path, timeout)
 
     def close(self) -> None:
         """End it. Harmless when it has ended already."""
@@ -97,6 +109,8 @@ class Connection:
         self, words: tuple[Word, ...], on_push: Callable[[Push], None] | None = None
     ) -> Any:
         """Send one command; its reply. Pushes that come before it go to ``on_push``."""
+        if self._socket.fileno() < 0:
+            raise LocalProtocolError(f"this connection to {self.path} is closed: connect again")
         data = encode(words)
         end = self.deadline()
         try:

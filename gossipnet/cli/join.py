@@ -116,7 +116,8 @@ def enrol_now(home: "Home", token: str, name: str, addresses: Sequence[str]) -> 
 
     from gossipnet.io.enrol import enrol
 
-    return trio.run(enrol, home, token, name, addresses, say)
+    node: NodeIdentity = trio.run(enrol, home, token, name, addresses, say)
+    return node
 
 
 def _already(arguments: argparse.Namespace, home: "Home", token: str) -> "NodeIdentity":
