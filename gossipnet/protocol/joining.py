@@ -15,7 +15,7 @@ its request over the handshake hash, so a request is worth nothing in another co
 Knows nothing of files, of sockets, or of how tokens are kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gossipnet.errors import (
@@ -25,26 +25,21 @@ from gossipnet.errors import (
     TokenError,
     UserError,
 )
-from gossipnet.identity.certificate import Certificate, decode_certificate
-from gossipnet.identity.invitations import Invitation, Invitations
-from gossipnet.identity.node import NodeIdentity
-from gossipnet.identity.signing import Domain, SecretKey, check_public_key, sign, verify
+from gossipnet.identity.certificate import Certificate
+from gossipnet.identity.signing import Domain, SecretKey, sign
 from gossipnet.identity.token import JoinToken
 from gossipnet.identity.trust import Trust
 from gossipnet.ids import NodeId, node_id
-from gossipnet.protocol.handshake import check_credentials, decode_credentials, make_credentials
+from gossipnet.protocol.handshake import check_credentials, decode_credentials
 from gossipnet.protocol.joinwire import (
     ANSWER_BYTES,
     NAME_CHARACTERS,
-    REQUEST_BYTES,
     Frames,
     Grant,
     JoinRequest,
-    Offer,
     Refusal,
     decode_answer,
     decode_offer,
-    decode_request,
     encode,
     framed,
     request_body,
@@ -55,7 +50,6 @@ from gossipnet.protocol.preamble import (
     ISSUER_BYTES,
     Kind,
     prologue,
-    read_preamble,
     write_preamble,
 )
 
@@ -227,182 +221,6 @@ class Joiner:
             self._token.issuer,
         )
         self.finished = True
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """Whom an issuer admitted."""
-
-    node_id: NodeId
-    public_key: bytes
-    name: str
-    chain: tuple[bytes, ...]
-
-
-class JoinAnswer:
-    """The issuer's side of one conversation, whether direct or relayed.
-
-    Using up a token changes the book (`Invitations.take_changes`); those changes must be durable
-    before the last word, the one with which `finished` becomes true, leaves the node.
-
-    Args:
-      identity: This node, which must be an issuer.
-      invitations: Its book of tokens.
-      entropy: ``entropy(n)`` gives n unpredictable bytes.
-      addresses: Of members, for the newcomer to dial; at most 8.
-
-    Attributes:
-      finished: The last word is in `data_to_send`.
-      result: Who was admitted.
-    """
-
-    def __init__(
-        self,
-        identity: NodeIdentity,
-        invitations: Invitations,
-        entropy: Callable[[int], bytes],
-        addresses: Sequence[str] = (),
-    ) -> None:
-        self._identity = identity
-        self._invitations = invitations
-        self._entropy = entropy
-        self._addresses = addresses
-        self._first_flight: bytearray | None = bytearray()
-        self._frames = Frames(REQUEST_BYTES)
-        self._noise: NoiseHandshake | None = None
-        self._ciphers: tuple[CipherState, CipherState] | None = None
-        self._token_id = b""
-        self._out = b""
-        self._failed = False
-        self.finished = False
-        self.result: Granted | None = None
-
-    def data_to_send(self) -> bytes:
-        """Bytes for the stream, empty when nothing waits."""
-        data, self._out = self._out, b""
-        return data
-
-    def receive(self, data: bytes, wall: float) -> None:
-        """Take bytes from the newcomer, cut anywhere, the preamble included.
-
-        Args:
-          data: As received.
-          wall: Unix seconds.
-
-        Raises:
-          TokenError: The token is unknown, expired or used up.
-          UserError: The newcomer was refused for another reason that a person can understand.
-          RemoteProtocolError: It said something illegal, or does not hold the token's secret.
-            In each case end the conversation after sending `data_to_send`, which tells why.
-        """
-        if self._failed or self.finished:
-            raise RemoteProtocolError("after-close")
-        try:
-            if self._first_flight is not None:
-                self._first_flight += data
-                data = self._open(bytes(self._first_flight), wall)
-            self._frames.add(data)
-            while (frame := self._frames.next()) is not None:
-                self._take(frame, wall)
-                if self.finished:
-                    break
-        except (RemoteProtocolError, UserError):
-            self._failed = True
-            raise
-
-    def _open(self, data: bytes, wall: float) -> bytes:
-        """Answer the first flight once it is complete; returns the bytes after it."""
-        mesh_id = self._identity.trust.mesh_id
-        preamble = read_preamble(data, mesh_id)
-        if preamble is None:
-            return b""
-        if preamble.kind is not Kind.JOIN:
-            raise RemoteProtocolError("unknown-kind")
-        if preamble.issuer != self._identity.node_id[:ISSUER_BYTES]:
-            raise RemoteProtocolError("wrong-issuer")
-        self._first_flight = None
-        self._token_id = preamble.token_id
-        psk, refusal = b"", None
-        try:
-            psk = self._invitations.psk_of(preamble.token_id, wall)
-        except TokenError as error:
-            refusal = error
-        static = KeyPair.make(self._entropy)
-        self._noise = NoiseHandshake(
-            JOIN,
-            initiator=False,
-            prologue=preamble.prologue(mesh_id),
-            entropy=self._entropy,
-            static=static,
-            psks=(psk,),
-        )
-        if self._noise.read(preamble.first_message):
-            raise RemoteProtocolError("bad-join-message")
-        offer = Offer(
-            self._identity.trust.encode(),
-            make_credentials(self._identity, static.public, wall),
-            "" if refusal is None else sentence(str(refusal)),
-        )
-        self._out = framed(self._noise.write(encode(offer)))
-        if refusal is not None:
-            raise refusal
-        return data[preamble.size :]
-
-    def _take(self, frame: bytes, wall: float) -> None:
-        noise = self._noise
-        if noise is None:
-            raise RemoteProtocolError("bad-join-message")
-        if self._ciphers is None:
-            if noise.read(frame):
-                raise RemoteProtocolError("bad-join-message")
-            self._ciphers = noise.split()
-            return
-        sending, receiving = self._ciphers
-        request = decode_request(receiving.decrypt(frame))
-        try:
-            answer = self._grant(request, noise.hash, wall)
-        except UserError as error:
-            refusal = Refusal(sentence(str(error)), isinstance(error, TokenError))
-            self._out = framed(sending.encrypt(encode(refusal)))
-            raise
-        self._out = framed(sending.encrypt(encode(answer)))
-        self.finished = True
-
-    def _grant(self, request: JoinRequest, handshake_hash: bytes, wall: float) -> Grant:
-        """Judge a request and use up the token for it."""
-        mesh_id = self._identity.trust.mesh_id
-        key, second, name = request.public_key, request.issuer_key, request.name
-        body = request_body(handshake_hash, key, second, name)
-        check_public_key(key)
-        verify(key, Domain.JOIN, mesh_id, body, request.signature)
-        if second:
-            check_public_key(second)
-            verify(second, Domain.JOIN, mesh_id, body, request.issuer_signature)
-        issuer = self._identity.issuer
-        if issuer is None:
-            raise JoinError(f"{self._identity.name} may not let anybody in any more")
-
-        issuer_chain: tuple[bytes, ...] = ()
-
-        def issue(invitation: Invitation) -> tuple[bytes, ...]:
-            nonlocal issuer_chain
-            if second and "issuer" in invitation.roles:
-                # First, for it may be refused: what is not granted must not use up the token.
-                issuer_chain = issuer.issue_issuer(second, name, wall=wall, entropy=self._entropy)
-            return issuer.issue(
-                key,
-                name,
-                wall=wall,
-                entropy=self._entropy,
-                roles=invitation.roles,
-                capabilities=invitation.capabilities,
-            )
-
-        chain = self._invitations.redeem(self._token_id, key, name, wall, issue)
-        if second and not issuer_chain and "issuer" in decode_certificate(chain[0])[0].roles:
-            issuer_chain = issuer.issue_issuer(second, name, wall=wall, entropy=self._entropy)
-        self.result = Granted(node_id(key), key, name, chain)
-        return Grant(list(chain), list(issuer_chain), list(self._addresses[:8]))
 
 
 _APART = "the clocks of this machine and of the issuer are more than a day apart"

@@ -13,7 +13,8 @@ from gossipnet.identity.invitations import Invitations
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.signing import Domain, SecretKey, sign
 from gossipnet.ids import node_id
-from gossipnet.protocol.joining import JoinAnswer, Joiner
+from gossipnet.protocol.joinanswer import JoinAnswer
+from gossipnet.protocol.joining import Joiner
 from gossipnet.protocol.joinwire import (
     ANSWER_BYTES,
     REQUEST_BYTES,
