@@ -1,0 +1,211 @@
+"""Signing certificates: by the root for issuers, by an issuer for nodes and, once, for issuers.
+
+Refuses to sign what no node would accept, so that a mistake is told where it is made.
+"""
+
+from collections.abc import Callable
+
+from gossipnet import ids
+from gossipnet.errors import CertificateError, IdentityError
+from gossipnet.identity.capability import EVERYTHING, READ_AND_WRITE, Capability
+from gossipnet.identity.certificate import (
+    FOUNDER_PATH_LEN,
+    ISSUER_SECONDS,
+    NODE_SECONDS,
+    ROLES,
+    Certificate,
+    decode_body,
+    encode_body,
+)
+from gossipnet.identity.envelope import seal
+from gossipnet.identity.signing import Domain, SecretKey, check_public_key, sign
+from gossipnet.identity.trust import Trust, check_time, check_within
+
+SERIAL_BYTES = 16
+MEMBER = frozenset({"member"})
+
+
+class Issuer:
+    """A key that may sign certificates, and the chain that says so.
+
+    Args:
+      key: The issuer's own key, not the node's.
+      chain: Its certificate, and that of the issuer above it if there is one.
+      trust: The mesh.
+
+    Raises:
+      CertificateError: The chain does not hold.
+      IdentityError: It is another key's.
+
+    Attributes:
+      certificate: What it may hand out.
+    """
+
+    __slots__ = ("certificate", "chain", "key", "trust")
+
+    def __init__(self, key: SecretKey, chain: tuple[bytes, ...], trust: Trust) -> None:
+        self.key = key
+        self.chain = chain
+        self.trust = trust
+        self.certificate: Certificate = trust.verify_issuer_chain(chain, None)
+        if self.certificate.subject != key.public_key:
+            raise IdentityError(
+                "the issuer's certificate and the issuer's key do not belong together"
+            )
+
+    def __repr__(self) -> str:
+        return f"<Issuer {self.certificate.name} {ids.short(self.key.node_id)}>"
+
+    def issue(
+        self,
+        subject: bytes,
+        name: str,
+        *,
+        wall: float,
+        entropy: Callable[[int], bytes],
+        roles: frozenset[str] = MEMBER,
+        capabilities: tuple[Capability, ...] = READ_AND_WRITE,
+        ttl: float = NODE_SECONDS,
+        limits: tuple[int, int] = (0, 0),
+    ) -> tuple[bytes, ...]:
+        """Certify a node; its chain, leaf first.
+
+        Args:
+          subject: The node's public key.
+          name: The node's name.
+          wall: Unix seconds, when it begins.
+          entropy: ``entropy(n)`` gives n unpredictable bytes.
+          roles: What it is.
+          capabilities: What it may do.
+          ttl: For how many seconds, at most until this issuer's own certificate ends.
+          limits: Operations and bytes per second; 0 for the mesh's own.
+
+        Raises:
+          IdentityError: No node would accept the certificate; the text says what is wrong.
+          CertificateError: ``bad-key``.
+        """
+        return self._sign(subject, name, wall, entropy, roles, capabilities, ttl, limits, None)
+
+    def issue_issuer(
+        self,
+        subject: bytes,
+        name: str,
+        *,
+        wall: float,
+        entropy: Callable[[int], bytes],
+        roles: frozenset[str] | None = None,
+        capabilities: tuple[Capability, ...] | None = None,
+        ttl: float = ISSUER_SECONDS,
+    ) -> tuple[bytes, ...]:
+        """Certify an issuer below this one, which then cannot certify issuers itself.
+
+        Args:
+          subject: The new issuer's public key; not its node's.
+          name: Its node's name.
+          wall: Unix seconds, when it begins.
+          entropy: ``entropy(n)`` gives n unpredictable bytes.
+          roles: What it may hand out; default all that this one may.
+          capabilities: What it may hand out; default all that this one may.
+          ttl: For how many seconds, at most until this issuer's own certificate ends.
+
+        Raises:
+          IdentityError: This issuer may not, or may not hand out as much.
+          CertificateError: ``bad-key``.
+        """
+        path_len = self.certificate.path_len
+        if not path_len:
+            raise IdentityError(
+                f"{self.certificate.name} may let machines in, but may not make issuers: ask the "
+                "node that founded the mesh"
+            )
+        return self._sign(
+            subject,
+            name,
+            wall,
+            entropy,
+            self.certificate.roles if roles is None else roles | {"issuer"},
+            self.certificate.capabilities if capabilities is None else capabilities,
+            ttl,
+            self.certificate.limits,
+            path_len - 1,
+        )
+
+    def _sign(
+        self,
+        subject: bytes,
+        name: str,
+        wall: float,
+        entropy: Callable[[int], bytes],
+        roles: frozenset[str],
+        capabilities: tuple[Capability, ...],
+        ttl: float,
+        limits: tuple[int, int],
+        path_len: int | None,
+    ) -> tuple[bytes, ...]:
+        check_public_key(subject)
+        mine = self.certificate
+        try:
+            check_time(mine, wall)
+            # Clocks that differ within the tolerance must not put a child outside its issuer.
+            begins = min(max(int(wall), mine.not_before), mine.not_after - 1)
+            body = encode_body(
+                mesh_id=mine.mesh_id,
+                serial=entropy(SERIAL_BYTES),
+                subject=subject,
+                name=name,
+                roles=roles,
+                capabilities=capabilities,
+                not_before=begins,
+                not_after=max(begins + 1, min(int(begins + ttl), mine.not_after)),
+                issuer=mine.fingerprint,
+                path_len=path_len,
+                limits=limits,
+            )
+            check_within(decode_body(body), mine)
+        except CertificateError as error:
+            raise IdentityError(f"cannot certify {name!r}: {error}") from None
+        signature = sign(self.key, Domain.CERTIFICATE, mine.mesh_id, body)
+        return (seal([(0, signature)], body), *self.chain)
+
+
+def issue_by_root(
+    root_key: SecretKey,
+    trust: Trust,
+    subject: bytes,
+    name: str,
+    *,
+    wall: float,
+    entropy: Callable[[int], bytes],
+    ttl: float = ISSUER_SECONDS,
+) -> tuple[bytes, ...]:
+    """Certify an issuer that may hand out everything and make one more generation of issuers.
+
+    Args:
+      root_key: The mesh's only authority.
+      trust: The mesh.
+      subject: The issuer's public key.
+      name: Its node's name.
+      wall: Unix seconds, when it begins.
+      entropy: ``entropy(n)`` gives n unpredictable bytes.
+      ttl: For how many seconds.
+
+    Raises:
+      IdentityError: The key is not this mesh's authority.
+      CertificateError: ``bad-key``, or a name that does not do.
+    """
+    if trust.root.authorities != (root_key.public_key,):
+        raise IdentityError(f"this root key is not the authority of mesh {trust.mesh_name!r}")
+    check_public_key(subject)
+    body = encode_body(
+        mesh_id=trust.mesh_id,
+        serial=entropy(SERIAL_BYTES),
+        subject=subject,
+        name=name,
+        roles=ROLES,
+        capabilities=EVERYTHING,
+        not_before=int(wall),
+        not_after=int(wall + ttl),
+        issuer=None,
+        path_len=FOUNDER_PATH_LEN,
+    )
+    return (seal([(0, sign(root_key, Domain.CERTIFICATE, trust.mesh_id, body))], body),)
