@@ -14,7 +14,7 @@ from gossipnet.identity.home import NodeIdentity
 from gossipnet.identity.invitations import Invitations
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
-from gossipnet.protocol.joining import JoinAnswer
+from gossipnet.protocol.joinanswer import JoinAnswer
 from gossipnet.protocol.membership import LEFT, Membership
 
 GUESTS_MAX = 64
