@@ -74,8 +74,8 @@ class ClientServer:
         self.service.info = self._info
         self.service.extra_status = driver.status_extra
         self.service.left = driver.flush
-        self._selector = selectors.DefaultSelector()
-        self._listener: socket.socket | None = None
+        self._selector: selectors.BaseSelector
+        self._listener: socket.socket
         self._accept_at = 0.0
         self._clients: set[Client] = set()
         self._busy: dict[Client, None] = {}
@@ -83,7 +83,8 @@ class ClientServer:
         self._stuck: dict[Client, None] = {}
         self._waiting: deque[tuple[int, Client]] = deque()
         self._wrote = False
-        self._bell, self._rope = socket.socketpair()
+        self._bell: socket.socket
+        self._rope: socket.socket
         self._rung = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -92,12 +93,13 @@ class ClientServer:
         Raises:
           HomeError: The socket's file cannot be made.
         """
-        listener = bind_local_socket(self._path)
-        self._listener = listener
+        self._listener = bind_local_socket(self._path)
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._rope = socket.socketpair()
         try:
             self._bell.setblocking(False)
             self._rope.setblocking(False)
-            self._selector.register(listener, _READ, self._accept)
+            self._selector.register(self._listener, _READ, self._accept)
             self._selector.register(self._bell, _READ, self._quiet)
             self._driver.on_committed.append(self._committed)
             task_status.started()
@@ -110,13 +112,13 @@ class ClientServer:
             self._selector.close()
             self._bell.close()
             self._rope.close()
-            remove_local_socket(self._path, listener)
+            remove_local_socket(self._path, self._listener)
 
     # ------------------------------------------------------------ the loop
 
     async def _loop(self) -> None:
         selector, driver = self._selector, self._driver
-        descriptor = selector.fileno()
+        descriptor: int = selector.fileno()  # type: ignore[attr-defined]  # epoll and kqueue have it
         turn_ends = 0.0
         while True:
             ready = selector.select(0)
@@ -169,7 +171,6 @@ class ClientServer:
     def _deadlines(self, now: float) -> None:
         if self._accept_at and now >= self._accept_at:
             self._accept_at = 0.0
-            assert self._listener is not None
             self._selector.register(self._listener, _READ, self._accept)
         for client in list(self._stuck):
             if client.stuck_since is None:
@@ -296,7 +297,6 @@ class ClientServer:
     # ------------------------------------------------------------ new clients
 
     def _accept(self) -> None:
-        assert self._listener is not None
         for _each in range(ACCEPTS):
             try:
                 connection, _address = self._listener.accept()

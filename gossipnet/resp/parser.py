@@ -227,7 +227,7 @@ def split_words(line: bytes) -> list[bytes]:
       ProtocolError: Quotes are not balanced.
     """
     line = line.partition(b"\0")[0]
-    if b'"' not in line and b"'" not in line:
+    if not any(byte in line for byte in (b'"', b"'", b"\v", b"\f")):
         return line.split()
     words: list[bytes] = []
     at = 0

@@ -1,0 +1,134 @@
+"""A node that consists of a replica and a command table, and clients that talk to it."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import hiredis
+
+from gossipnet.errors import NotFound
+from gossipnet.identity.founding import found_mesh
+from gossipnet.resp.service import Service
+from gossipnet.state.replica import Replica
+
+WALL = 1_800_000_000.0
+IDENTITY = found_mesh(1, wall=WALL).identities[0]
+
+
+class LoneMesh:
+    """What commands see of an engine, with commits that happen when a test says so."""
+
+    def __init__(self, wall: float = WALL) -> None:
+        self.identity = IDENTITY
+        self.wall = wall
+        self.replica = Replica(
+            key=IDENTITY.key, chain=IDENTITY.chain, trust=IDENTITY.trust, epoch=1, wall=wall
+        )
+        self.replica.advance(wall)
+        self.keyspace = self.replica.keyspace
+        self.committed = 0
+        self.issued = 0
+        self.left = False
+        self.invited: list[tuple[object, ...]] = []
+
+    def ticket(self) -> int:
+        return self.issued + 1 if self.replica.dirty else self.issued
+
+    def seal(self) -> int:
+        """Issue a commit of what was written; its number."""
+        if self.replica.dirty:
+            self.replica.seal(self.wall)
+            self.issued += 1
+        return self.issued
+
+    def members_table(self) -> list[dict[str, Any]]:
+        from gossipnet.ids import text
+
+        own = {"name": "ada", "id": text(IDENTITY.node_id), "state": "alive", "rtt_ms": None}
+        return [{**own, "address": "", "behind": 0, "roles": ["member"], "zone": ""}]
+
+    def status(self) -> dict[str, Any]:
+        return {"mesh": "test", "ready": True, "lag_s": 0.5, "records": 7, "drops": 0}
+
+    def peers(self) -> list[dict[str, Any]]:
+        return []
+
+    def events(self) -> list[dict[str, Any]]:
+        return [{"wall": 1.5, "kind": "start", "level": "info", "text": "a\r\nb", "node": None}]
+
+    def why(self, name_or_id: str) -> list[dict[str, Any]]:
+        raise NotFound(f"no member is called {name_or_id!r}")
+
+    def invite(self, *words: object) -> str:
+        self.invited.append(words)
+        return "gn1token"
+
+    def leave(self) -> None:
+        self.left = True
+
+
+class Refused(Exception):
+    """An error reply."""
+
+
+def request(*words: object) -> bytes:
+    """A command as clients write it."""
+    return bytes(hiredis.pack_command(tuple(words)))
+
+
+def parse_replies(data: bytes) -> list[Any]:
+    """All replies in some bytes; errors as `Refused`."""
+    reader = hiredis.Reader(replyError=Refused, notEnoughData=StopIteration)
+    reader.feed(data)
+    replies = list(iter(reader.gets, StopIteration))
+    assert not reader.has_data()
+    return replies
+
+
+class Caller:
+    """One client of a service, without a socket."""
+
+    def __init__(self, service: Service, protocol: int = 2) -> None:
+        self.service = service
+        self.session = service.open_session("/test.sock")
+        self.pushed = bytearray()
+        self.session.deliver = self.pushed.extend
+        if protocol != 2:
+            self.call("HELLO", protocol)
+
+    def send(self, data: bytes) -> bytes:
+        """Feed bytes and run everything that is complete; the bytes that come back."""
+        out: list[bytes] = []
+        for start in range(0, len(data), 65536):
+            self.session.receive(data[start : start + 65536])
+            while self.session.unfinished:
+                out += self.session.run()[0]
+        return b"".join(out)
+
+    def raw(self, *words: object) -> bytes:
+        """One command; its reply as it is written."""
+        return self.send(request(*words))
+
+    def call(self, *words: object) -> Any:
+        """One command; its reply, or `Refused`."""
+        (reply,) = parse_replies(self.raw(*words))
+        if isinstance(reply, Refused):
+            raise reply
+        return reply
+
+    def refusal(self, *words: object) -> str:
+        """The text of an error reply."""
+        try:
+            reply = self.call(*words)
+        except Refused as refused:
+            return str(refused)
+        raise AssertionError(f"{words} was answered with {reply!r}")
+
+
+def open_service(
+    mesh: LoneMesh | None = None, may_read: Callable[[bytes], bool] | None = None
+) -> Service:
+    """A service on a fresh replica."""
+    return Service(
+        mesh or LoneMesh(), rng=random.Random(7), wall_ms=int(WALL * 1000), may_read=may_read
+    )

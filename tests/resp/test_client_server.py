@@ -1,0 +1,404 @@
+"""The local socket with real connections: order, holding back, hostile and careless clients."""
+
+import os
+import socket
+import stat
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+import redis
+import trio
+from resp_world import LoneMesh, parse_replies, request
+
+from gossipnet.errors import HomeError
+from gossipnet.io import client, client_server
+from gossipnet.io.client_server import ClientServer
+
+
+class HandDriver:
+    """A driver whose commits reach the disk when a test says so, or at once."""
+
+    def __init__(self, *, at_once: bool = True) -> None:
+        self.engine = LoneMesh()
+        self.on_committed: list[Callable[[int], None]] = []
+        self.at_once = at_once
+        self.flushed = trio.Event()
+
+    def wall(self) -> float:
+        return self.engine.wall
+
+    def status_extra(self) -> dict[str, object]:
+        return {"disk": "ok"}
+
+    def flush(self) -> None:
+        self.flushed.set()
+
+    async def run(self) -> None:
+        while True:
+            await self.flushed.wait()
+            self.flushed = trio.Event()
+            self.engine.seal()
+            if self.at_once:
+                self.commit(self.engine.issued)
+
+    def commit(self, number: int) -> None:
+        self.engine.committed = number
+        for callback in self.on_committed:
+            callback(number)
+
+
+@pytest.fixture
+def path() -> Iterator[Path]:
+    # Not pytest's folder: a socket path has to fit into 107 bytes (103 on macOS).
+    with tempfile.TemporaryDirectory(prefix="gn-", dir="/tmp") as folder:
+        yield Path(folder) / "s.sock"
+
+
+@asynccontextmanager
+async def serving(path: Path, driver: HandDriver, most: int = 100) -> AsyncIterator[ClientServer]:
+    async with trio.open_nursery() as nursery:
+        server = ClientServer(driver, path, most)
+        await nursery.start(server.run)
+        nursery.start_soon(driver.run)
+        yield server
+        nursery.cancel_scope.cancel()
+
+
+async def connect(path: Path) -> trio.SocketStream:
+    return await trio.open_unix_socket(str(path))
+
+
+async def receive(stream: trio.SocketStream, size: int) -> bytes:
+    """Exactly so many bytes."""
+    data = b""
+    while len(data) < size:
+        piece = await stream.receive_some(size - len(data))
+        assert piece, f"ended after {data!r}"
+        data += piece
+    return data
+
+
+async def everything(stream: trio.SocketStream) -> bytes:
+    """All that comes until the end."""
+    data = b""
+    try:
+        async for piece in stream:
+            data += piece
+    except trio.BrokenResourceError:
+        pass
+    return data
+
+
+async def asked(path: Path, *words: object, size: int) -> bytes:
+    """One command on a connection of its own, and the first bytes of its reply."""
+    async with await connect(path) as stream:
+        await stream.send_all(request(*words))
+        return await receive(stream, size)
+
+
+async def quiet() -> None:
+    """Until nothing moves any more."""
+    await trio.testing.wait_all_tasks_blocked(0.01)
+
+
+async def test_the_file_is_for_its_owner_and_goes_away(path: Path) -> None:
+    async with serving(path, HandDriver()):
+        mode = os.lstat(path).st_mode
+        assert stat.S_ISSOCK(mode)
+        assert stat.S_IMODE(mode) == 0o600
+        assert await asked(path, "PING", size=7) == b"+PONG\r\n"
+    assert not os.path.lexists(path)  # noqa: ASYNC240
+
+
+def test_a_path_that_is_taken_is_refused(path: Path) -> None:
+    path.write_text("mine")
+    with pytest.raises(HomeError, match="is in the way"):
+        trio.run(ClientServer(HandDriver(), path, 10).run)
+    assert path.read_text() == "mine"
+
+
+async def test_replies_come_in_order_however_the_bytes_come(path: Path) -> None:
+    data = b"".join(request("ECHO", number) for number in range(50))
+    async with serving(path, HandDriver()), await connect(path) as stream:
+        for start in range(0, len(data), 7):
+            await stream.send_all(data[start : start + 7])
+        expected = b"".join(b"$%d\r\n%d\r\n" % (len(str(n)), n) for n in range(50))
+        assert await receive(stream, len(expected)) == expected
+
+
+async def test_a_hundred_thousand_pipelined_commands_hold_nobody_up(path: Path) -> None:
+    count = 100_000
+    async with serving(path, HandDriver()), await connect(path) as greedy:
+        received = 0
+
+        async def read_all() -> None:
+            nonlocal received
+            while received < 7 * count:
+                received += len(await greedy.receive_some(65536))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_all)
+            nursery.start_soon(greedy.send_all, request("PING") * count)
+            while received == 0:
+                await trio.lowlevel.checkpoint()
+            async with await connect(path) as patient:
+                await patient.send_all(request("PING"))
+                assert await receive(patient, 7) == b"+PONG\r\n"
+            assert received < 7 * count
+        assert received == 7 * count
+
+
+async def test_a_write_is_answered_when_the_disk_has_it(path: Path) -> None:
+    driver = HandDriver(at_once=False)
+    async with serving(path, driver), await connect(path) as writer:
+        await writer.send_all(request("PING") + request("SET", "k", "v") + request("GET", "k"))
+        assert await receive(writer, 7) == b"+PONG\r\n"
+        # Somebody else sees the write at once and waits for nothing.
+        assert await asked(path, "GET", "k", size=7) == b"$1\r\nv\r\n"
+        await writer.send_all(request("ECHO", "behind"))
+        await quiet()
+        driver.commit(1)
+        rest = b"+OK\r\n$1\r\nv\r\n$6\r\nbehind\r\n"
+        assert await receive(writer, len(rest)) == rest
+
+
+async def test_each_write_waits_for_its_own_commit(path: Path) -> None:
+    driver = HandDriver(at_once=False)
+    async with serving(path, driver), await connect(path) as one, await connect(path) as other:
+        await one.send_all(request("INCR", "k"))
+        await quiet()
+        await other.send_all(request("INCR", "k"))
+        await one.send_all(request("INCR", "k"))
+        await quiet()
+        assert driver.engine.issued == 2
+        driver.commit(1)
+        assert await receive(one, 4) == b":1\r\n"
+        with trio.move_on_after(0.02) as early:
+            await other.receive_some()
+        assert early.cancelled_caught
+        driver.commit(2)
+        assert await receive(other, 4) + await receive(one, 4) in (
+            *(b":2\r\n:3\r\n", b":3\r\n:2\r\n"),
+        )
+
+
+async def test_an_exec_is_held_like_any_write(path: Path) -> None:
+    driver = HandDriver(at_once=False)
+    async with serving(path, driver), await connect(path) as stream:
+        await stream.send_all(request("MULTI") + request("SET", "k", "v") + request("EXEC"))
+        queued = b"+OK\r\n+QUEUED\r\n"
+        assert await receive(stream, len(queued)) == queued
+        await quiet()
+        driver.commit(1)
+        assert await receive(stream, 9) == b"*1\r\n+OK\r\n"
+
+
+async def test_a_client_that_said_all_still_gets_what_was_held(path: Path) -> None:
+    driver = HandDriver(at_once=False)
+    async with serving(path, driver) as server, await connect(path) as stream:
+        await stream.send_all(request("SET", "k", "v"))
+        await stream.send_eof()
+        await quiet()
+        driver.commit(1)
+        assert await everything(stream) == b"+OK\r\n"
+        assert not server.service.sessions
+
+
+async def test_a_client_that_is_gone_when_the_disk_is_done_harms_nobody(path: Path) -> None:
+    driver = HandDriver(at_once=False)
+    async with serving(path, driver) as server:
+        gone = await connect(path)
+        await gone.send_all(request("SET", "k", "v"))
+        await quiet()
+        await gone.aclose()
+        await quiet()
+        driver.commit(1)
+        assert await asked(path, "GET", "k", size=7) == b"$1\r\nv\r\n"
+        await quiet()
+        assert not server.service.sessions
+
+
+async def test_held_replies_are_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "HELD_BYTES", 10_000)
+    driver = HandDriver(at_once=False)
+    async with (
+        serving(path, driver) as server,
+        await connect(path) as stream,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(stream.send_all, request("SET", "k", "v") * 50_000)
+        await quiet()
+        (session,) = server.service.sessions.values()
+        assert session.backlog() < 20_000
+        driver.at_once = True
+        driver.commit(driver.engine.issued)
+        driver.flush()
+        received = 0
+        while received < 5 * 50_000:
+            received += len(await stream.receive_some(65536))
+
+
+# ---------------------------------------------------------------- limits
+
+
+async def test_one_client_too_many_is_told_so(path: Path) -> None:
+    async with serving(path, HandDriver(), most=1) as server, await connect(path) as first:
+        await first.send_all(request("PING"))
+        await receive(first, 7)
+        async with await connect(path) as second:
+            assert await everything(second) == b"-ERR max number of clients reached\r\n"
+        assert server.service.counters["clients_refused"] == 1
+        await first.send_all(request("PING"))
+        assert await receive(first, 7) == b"+PONG\r\n"
+
+
+async def test_somebody_else_is_sent_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_server, "_user_of", lambda _connection: os.geteuid() + 4321)
+    async with serving(path, HandDriver()) as server, await connect(path) as stream:
+        assert (await everything(stream)).startswith(b"-NOPERM ")
+        assert server.service.counters["clients_foreign"] == 1
+
+
+def test_the_user_at_the_other_end_is_known() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        assert client_server._user_of(one) in (os.geteuid(), None)
+
+
+async def test_half_a_command_costs_only_its_client(path: Path) -> None:
+    async with serving(path, HandDriver()) as server:
+        streams = [await connect(path) for _each in range(50)]
+        for stream in streams:
+            await stream.send_all(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000\r\nhalf")
+        assert await asked(path, "PING", size=7) == b"+PONG\r\n"
+        assert len(server.service.sessions) >= 50
+        for stream in streams:
+            await stream.aclose()
+        await quiet()
+        assert not server.service.sessions
+
+
+async def test_a_gigabyte_is_refused_when_it_is_announced(path: Path) -> None:
+    async with serving(path, HandDriver()), await connect(path) as stream:
+        await stream.send_all(b"*2\r\n$3\r\nGET\r\n$1073741824\r\n")
+        assert await everything(stream) == b"-ERR Protocol error: invalid bulk length\r\n"
+
+
+async def test_garbage_ends_its_client_alone(path: Path) -> None:
+    async with serving(path, HandDriver()) as server, await connect(path) as stream:
+        await stream.send_all(os.urandom(100).replace(b"*", b"") + b'"\r\n')
+        await everything(stream)
+        assert await asked(path, "PING", size=7) == b"+PONG\r\n"
+        await quiet()
+        assert not server.service.sessions
+
+
+async def test_a_client_that_never_reads_is_cut_off(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "OUTPUT_BYTES", 500_000)
+    monkeypatch.setattr(client_server, "STALLED_SECONDS", 0.05)
+    driver = HandDriver()
+    driver.engine.keyspace.set(b"k", b"v" * 100_000)
+    async with serving(path, driver) as server, await connect(path) as deaf:
+        with suppress(trio.BrokenResourceError):
+            while True:
+                await deaf.send_all(request("GET", "k") * 100)
+        assert server.service.counters["clients_too_slow"] == 1
+        assert await asked(path, "PING", size=7) == b"+PONG\r\n"
+
+
+async def test_a_client_that_reads_slowly_gets_everything(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "OUTPUT_BYTES", 500_000)
+    driver = HandDriver()
+    driver.engine.keyspace.set(b"k", b"v" * 100_000)
+    one = b"$100000\r\n" + b"v" * 100_000 + b"\r\n"
+    async with serving(path, driver), await connect(path) as stream:
+        await stream.send_all(request("GET", "k") * 100)
+        for _each in range(100):
+            assert await receive(stream, len(one)) == one
+
+
+async def test_a_watcher_that_never_reads_is_cut_off(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "OUTPUT_BYTES", 500_000)
+    async with serving(path, HandDriver()) as server:
+        deaf = await connect(path)
+        await deaf.send_all(request("GOSSIP", "WATCH", "*"))
+        assert await receive(deaf, 5) == b"+OK\r\n"
+        async with await connect(path) as writer:
+            for _each in range(60):
+                await writer.send_all(request("SET", "k", b"v" * 50_000))
+                await receive(writer, 5)
+        assert server.service.counters["clients_too_slow"] == 1
+        await deaf.aclose()
+
+
+# ---------------------------------------------------------------- pushes, ends
+
+
+async def test_changes_are_pushed_without_being_asked_for(path: Path) -> None:
+    driver = HandDriver()
+    async with serving(path, driver), await connect(path) as watcher:
+        await watcher.send_all(request("HELLO", 3) + request("GOSSIP", "WATCH", "a*"))
+        while not (await watcher.receive_some()).endswith(b"+OK\r\n"):
+            pass
+        await quiet()
+        driver.engine.keyspace.set(b"abc", b"v")  # as if it had come over a link
+        assert parse_replies(await watcher.receive_some())[0][:3] == [b"change", b"abc", b"set"]
+
+
+async def test_kill_ends_another_connection(path: Path) -> None:
+    async with serving(path, HandDriver()) as server, await connect(path) as victim:
+        await victim.send_all(request("CLIENT", "ID"))
+        number = int((await victim.receive_some())[1:-2])
+        assert await asked(path, "CLIENT", "KILL", "ID", number, size=4) == b":1\r\n"
+        assert await everything(victim) == b""
+        assert server.service.counters["clients_killed"] == 1
+
+
+async def test_quit_answers_and_closes(path: Path) -> None:
+    async with serving(path, HandDriver()), await connect(path) as stream:
+        await stream.send_all(request("QUIT"))
+        assert await everything(stream) == b"+OK\r\n"
+
+
+async def test_leave_is_answered_before_anything_stops(path: Path) -> None:
+    driver = HandDriver()
+    async with serving(path, driver):
+        assert await asked(path, "GOSSIP", "LEAVE", size=5) == b"+OK\r\n"
+        assert driver.engine.left
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_redis_py_works_unchanged(path: Path, protocol: int) -> None:
+    def use() -> None:
+        with redis.Redis(unix_socket_path=str(path), protocol=protocol) as user:
+            assert user.ping()
+            assert user.set("k", "v", ex=100)
+            assert 90 < user.ttl("k") <= 100
+            assert user.hset("h", mapping={"a": 1, "b": 2}) == 2
+            assert user.hgetall("h") == {b"a": b"1", b"b": b"2"}
+            user.sadd("s", "x", "y")
+            assert user.smembers("s") == {b"x", b"y"}
+            assert user.incrbyfloat("f", 1.5) == 1.5
+            with user.pipeline() as pipe:  # MULTI and EXEC by default
+                pipe.incr("n").incr("n").get("k")
+                assert pipe.execute() == [1, 2, b"v"]
+            assert sorted(user.scan_iter()) == [b"f", b"h", b"k", b"n", b"s"]
+            assert user.info()["role"] == "master"
+            assert user.info("mesh")["mesh"] == "test"
+            assert user.client_list()[0]["name"] == ""
+            assert "get" in user.command()
+            assert user.config_get("save") == {"save": ""}
+            with pytest.raises(redis.ResponseError, match="is not supported by gossipnet"):
+                user.flushall()
+
+    async with serving(path, HandDriver()):
+        await trio.to_thread.run_sync(use)
