@@ -26,12 +26,9 @@ def __getattr__(name: str) -> Any:
 
         return open_node
     if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
+        from gossipnet.version import version
 
-        try:
-            return version("gossipnet")
-        except PackageNotFoundError:  # run from a source tree that was never installed
-            return "0+source"
+        return version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gossipnet import __version__
 from gossipnet.resp.commands.connection import REDIS_VERSION
+from gossipnet.version import version
 
 if TYPE_CHECKING:
     from gossipnet.resp.service import Service
@@ -26,7 +26,7 @@ def _server(service: "Service") -> Lines:
     return {
         "redis_version": REDIS_VERSION,
         "redis_mode": "standalone",
-        "gossipnet_version": __version__,
+        "gossipnet_version": version(),
         "os": sys.platform,
         "arch_bits": 64,
         "multiplexing_api": "trio",
