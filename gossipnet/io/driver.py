@@ -18,7 +18,7 @@ import trio
 from gossipnet.identity.peer import Peer
 from gossipnet.ids import short
 from gossipnet.io.dialer import DialError, connect
-from gossipnet.io.join_stream import JoinStream
+from gossipnet.io.join_stream import Joins
 from gossipnet.io.link import Link
 from gossipnet.io.logs import log_event
 from gossipnet.io.sockets import remote_address
@@ -35,9 +35,6 @@ from gossipnet.protocol.effects import (
     Heard,
     Input,
     JoinClose,
-    JoinClosed,
-    JoinOpened,
-    JoinReceived,
     JoinSend,
     LinkDown,
     LinkUp,
@@ -53,7 +50,6 @@ from gossipnet.protocol.session import Session
 MAX_LINKS = 256
 """Links at once, half-open ones included; an engine keeps about ten, a seed is asked by more."""
 MAX_DIALS = 32
-MAX_JOINS = 16
 DISK_CODE = "MISCONF"
 """The word with which Redis refuses writes that it cannot keep."""
 # A dial that ends for one of these found no peer that speaks; for any other, a wrong one.
@@ -94,7 +90,7 @@ class Driver:
         self._transport = transport
         self._links: dict[int, Link] = {}
         self._running: dict[Link, None] = {}
-        self._joins: dict[int, JoinStream] = {}
+        self._joins = Joins(self.feed, self._number, self.counters)
         self._next_number = 1
         self._dials = 0
         self._dirty: dict[Link, None] = {}
@@ -111,8 +107,8 @@ class Driver:
             CloseLink: self._close_link,
             Commit: store.commit,
             ReadLog: store.read,
-            JoinSend: self._join_send,
-            JoinClose: self._join_close,
+            JoinSend: self._joins.send,
+            JoinClose: self._joins.close,
             Event: self._tell,
         }
 
@@ -238,8 +234,7 @@ class Driver:
                 link.close(reason)
             else:
                 link.fail(reason)
-        for join in self._joins.values():
-            join.close()
+        self._joins.close_all()
         while self._running:
             self._links_gone = trio.Event()
             await self._links_gone.wait()
@@ -319,6 +314,11 @@ class Driver:
         link.on_established = admitted
         await self._carry(link, first)
 
+    async def answer_join(self, stream: trio.SocketStream, first: bytes) -> None:
+        """Carry a join until it ends (see `listener.Door`)."""
+        if not self.stopping:
+            await self._joins.answer(stream, first)
+
     async def _carry(self, link: Link, first: bytes = b"") -> None:
         self._running[link] = None
         try:
@@ -368,38 +368,6 @@ class Driver:
         """See `LinkOwner`."""
         return self._store.room()
 
-    # ------------------------------------------------------------ joins
-
-    async def answer_join(self, stream: trio.SocketStream, first: bytes) -> None:
-        """Carry a join until it ends (see `listener.Door`)."""
-        if self.stopping or len(self._joins) >= MAX_JOINS:
-            self.counters["joins_refused_full"] += 1
-            return
-        join = JoinStream(self, stream, self._number())
-        self._joins[join.number] = join
-        self.feed(JoinOpened(join.number, remote_address(stream)))
-        await join.run(first)
-
-    def join_received(self, join: JoinStream, data: bytes) -> None:
-        """See `JoinOwner`."""
-        if join.number in self._joins:
-            self.feed(JoinReceived(join.number, data))
-
-    def join_closed(self, join: JoinStream) -> None:
-        """See `JoinOwner`."""
-        if self._joins.pop(join.number, None) is not None:
-            self.feed(JoinClosed(join.number))
-
-    def _join_send(self, effect: JoinSend) -> None:
-        join = self._joins.get(effect.join)
-        if join is not None and not join.send(effect.data):
-            self.counters["joins_too_slow"] += 1
-
-    def _join_close(self, effect: JoinClose) -> None:
-        join = self._joins.pop(effect.join, None)
-        if join is not None:
-            join.close()
-
     # ------------------------------------------------------------ disk and log
 
     def _stored(self, done: Committed | LogRead | Deferred) -> None:
@@ -427,7 +395,8 @@ class Driver:
                 keyspace.refusal = None
 
     def _tell(self, effect: Event) -> None:
-        log_event(effect.kind, effect.text, effect.level, short(effect.node) if effect.node else "")
+        about = short(effect.node) if effect.node else ""
+        log_event(effect.kind, effect.text, effect.level, about)
 
     def _number(self) -> int:
         number, self._next_number = self._next_number, self._next_number + 1

@@ -1,13 +1,26 @@
-"""One join connection: somebody without a certificate talks to an issuer, perhaps through us.
+"""Join connections: somebody without a certificate talks to an issuer, perhaps through us.
 
-Carries opaque bytes between a stream and the owner, which gives them to the engine. Everything is
-bounded: bytes in, bytes waiting to go out, and the time for all of it, since nothing proves who is
-at the other end.
+Carries opaque bytes between streams and the engine. Everything is bounded: connections, bytes in,
+bytes waiting to go out, and the time for all of it, since nothing proves who is at the other end.
 """
 
+from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
+
+from gossipnet.io.sockets import remote_address
+from gossipnet.protocol.effects import (
+    Input,
+    JoinClose,
+    JoinClosed,
+    JoinOpened,
+    JoinReceived,
+    JoinSend,
+)
+
+MAX_JOINS = 16
 
 MAX_IN_BYTES = 65_536
 MAX_OUT_BYTES = 262_144
@@ -110,3 +123,66 @@ class JoinStream:
                     return
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._scope.cancel()
+
+
+class Joins:
+    """All join connections of one node, by number.
+
+    Args:
+      feed: Takes inputs for the engine.
+      number: Gives numbers, each once.
+      counters: Where refusals are counted.
+    """
+
+    def __init__(
+        self, feed: Callable[[Input], None], number: Callable[[], int], counters: Counter[str]
+    ) -> None:
+        self._feed = feed
+        self._number = number
+        self._counters = counters
+        self._open: dict[int, JoinStream] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def answer(self, stream: trio.SocketStream, first: bytes) -> None:
+        """Carry one until it ends.
+
+        Args:
+          stream: Left for the caller to close.
+          first: What was read already.
+        """
+        if len(self._open) >= MAX_JOINS:
+            self._counters["joins_refused_full"] += 1
+            return
+        join = JoinStream(self, stream, self._number())
+        self._open[join.number] = join
+        self._feed(JoinOpened(join.number, remote_address(stream)))
+        await join.run(first)
+
+    def send(self, effect: JoinSend) -> None:
+        """Carry out that effect."""
+        join = self._open.get(effect.join)
+        if join is not None and not join.send(effect.data):
+            self._counters["joins_too_slow"] += 1
+
+    def close(self, effect: JoinClose) -> None:
+        """Carry out that effect; no `JoinClosed` follows."""
+        join = self._open.pop(effect.join, None)
+        if join is not None:
+            join.close()
+
+    def close_all(self) -> None:
+        """End them all, after what is queued."""
+        for join in self._open.values():
+            join.close()
+
+    def join_received(self, join: JoinStream, data: bytes) -> None:
+        """See `JoinOwner`."""
+        if join.number in self._open:
+            self._feed(JoinReceived(join.number, data))
+
+    def join_closed(self, join: JoinStream) -> None:
+        """See `JoinOwner`."""
+        if self._open.pop(join.number, None) is not None:
+            self._feed(JoinClosed(join.number))

@@ -445,7 +445,7 @@ async def test_a_join_is_bounded_in_bytes_time_and_number(
     assert await reply_to(a, JOIN) == b""
     await a.engine.saw(JoinClosed, 2)
 
-    monkeypatch.setattr(driver_module, "MAX_JOINS", 0)
+    monkeypatch.setattr(join_stream, "MAX_JOINS", 0)
     assert await reply_to(a, JOIN) == b""
     assert a.driver.counters["joins_refused_full"] == 1
 
