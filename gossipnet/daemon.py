@@ -9,7 +9,7 @@ it never hangs half alive.
 import resource
 import signal
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import trio
 
@@ -21,16 +21,18 @@ from gossipnet.io.client_server import ClientServer
 from gossipnet.io.logs import LogWriter, log_event, start_logging, stop_logging
 from gossipnet.node import GRACE_SECONDS, Node, run_node, sole_error, stop
 
+Suggest = Callable[[str], str]
+
 _SPARE_DESCRIPTORS = 512
 """For links, dials, the database and the interpreter, beside one for each client."""
 
 
-def run_daemon(settings: Settings, invite: str = "gossipnet invite") -> None:
+def run_daemon(settings: Settings, suggest: Suggest = "gossipnet {}".format) -> None:
     """Run one daemon until a signal or ``gossipnet leave`` ends it.
 
     Args:
       settings: Settled; see `gossipnet.config.load`.
-      invite: The command that the last line of the start block suggests.
+      suggest: Makes a complete command of its words, for the last line of the start block.
 
     Raises:
       UserError: What is wrong with the home, the port, the disk, ..., in one sentence.
@@ -39,7 +41,7 @@ def run_daemon(settings: Settings, invite: str = "gossipnet invite") -> None:
     writer = start_logging(settings.log_level, settings.log_format)
     _limit_process(settings.max_clients)
     try:
-        trio.run(_run, settings, writer, invite)
+        trio.run(_run, settings, writer, suggest)
     except BaseException as error:
         sole = sole_error(error) if isinstance(error, BaseExceptionGroup) else error
         if isinstance(sole, UserError | KeyboardInterrupt):
@@ -51,14 +53,14 @@ def run_daemon(settings: Settings, invite: str = "gossipnet invite") -> None:
         stop_logging(writer)
 
 
-async def _run(settings: Settings, writer: LogWriter, invite: str) -> None:
+async def _run(settings: Settings, writer: LogWriter, suggest: Suggest) -> None:
     began = trio.current_time()
     ending = trio.Event()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as watch:
             watch.start_soon(_watch, signals, ending, watch.cancel_scope)
             async with run_node(settings) as node:
-                await _serve(settings, node, writer, ending, began, invite)
+                await _serve(settings, node, writer, ending, began, suggest)
             watch.cancel_scope.cancel()
     log_event("stopped", "left the mesh" if node.engine.left else "stopped; the others know")
 
@@ -81,7 +83,7 @@ async def _serve(
     writer: LogWriter,
     ending: trio.Event,
     began: float,
-    invite: str,
+    suggest: Suggest,
 ) -> None:
     """Serve clients until it is time to go; their writes are durable when this returns."""
     async with trio.open_nursery() as nursery:
@@ -89,7 +91,7 @@ async def _serve(
             node.driver, settings.socket, settings.max_clients, durability=settings.durability
         )
         await nursery.start(server.run)
-        _announce(settings, node, writer, trio.current_time() - began, invite)
+        _announce(settings, node, writer, trio.current_time() - began, suggest)
         nursery.start_soon(_end_when_left, node, ending)
         await ending.wait()
         await stop(node, trio.current_time() + GRACE_SECONDS)
@@ -102,7 +104,7 @@ async def _end_when_left(node: Node, ending: trio.Event) -> None:
 
 
 def _announce(
-    settings: Settings, node: Node, writer: LogWriter, seconds: float, invite: str
+    settings: Settings, node: Node, writer: LogWriter, seconds: float, suggest: Suggest
 ) -> None:
     identity = node.identity
     mesh = f"{identity.trust.mesh_name} {ids.short(identity.trust.mesh_id)}"
@@ -111,6 +113,7 @@ def _announce(
         log_event("ready", f"node {identity.name} of mesh {mesh} listens on {node.listening[0]}")
         return
     told = ", ".join(node.advertised)
+    step = "members" if identity.issuer is None else "invite"
     note = f" (advertised {told})" if told != ", ".join(node.listening) else ""
     for line in (
         f"gossipnet {gossipnet.__version__}  node {identity.name} {ids.short(identity.node_id)}"
@@ -119,7 +122,7 @@ def _announce(
         f"  socket  {settings.socket} (0600)",
         f"  state   {keys} key{'' if keys == 1 else 's'}, epoch {node.epoch:08x},"
         f" durability {settings.durability}",
-        f"ready in {seconds:.1f} s. Next (another terminal): {invite}",
+        f"ready in {seconds:.1f} s. Next (another terminal): {suggest(step)}",
     ):
         writer.line(line)
 

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any
 
-from gossipnet.cli.connection import TIMEOUT_SECONDS, ask, open_client
+from gossipnet.cli.connection import TIMEOUT_SECONDS, open_client
 from gossipnet.cli.durations import parse_duration
 from gossipnet.cli.options import Command, add_socket
 from gossipnet.cli.terminal import put, put_bytes, put_json, quoted
@@ -34,7 +34,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def _execute(arguments: argparse.Namespace) -> int:
     words = [os.fsencode(word) for word in (arguments.command, *arguments.words)]
     with open_client(arguments, arguments.timeout) as client:
-        reply = ask(client, *words)
+        reply = client.call(*words)
     if arguments.json:
         put_json({"reply": reply})
     elif arguments.no_raw or (sys.stdout.isatty() and not arguments.raw):

@@ -32,7 +32,14 @@ def ask(client: "Client", *words: "Word") -> Any:
     Raises:
       ReplyError: The daemon refused it; ends the command with 4 (not permitted) or 1.
     """
-    return client.call(*words)
+    from gossipnet.client import ReplyError
+
+    try:
+        return client.call(*words)
+    except ReplyError as error:
+        # The code is for programs; whoever wants to see it takes `gossipnet call`.
+        error.args = (str(error).removeprefix(f"{error.code} "),)
+        raise
 
 
 def _remedy(arguments: argparse.Namespace, told: str) -> str:

@@ -56,13 +56,12 @@ def _members(arguments: argparse.Namespace) -> int:
 
 def _member_cells(row: dict[str, Any], own: object) -> list[str]:
     mine = row.get("id") == own
-    rtt, behind = row.get("rtt_ms"), row.get("behind")
     return [
         clean(row.get("name")) + ("*" if mine else ""),
         clean(row.get("state")),
         clean(row.get("address")),
-        "-" if rtt is None or mine else f"{float(rtt):.1f} ms",
-        "-" if behind is None or mine else f"{behind} op{'' if behind == 1 else 's'}",
+        "-" if mine else _milliseconds(row.get("rtt_ms")),
+        "-" if mine else _operations(row.get("behind")),
         clean(row.get("roles")),
         clean(row.get("zone")),
         clean(row.get("version")),
@@ -74,6 +73,25 @@ def _count(rows: list[dict[str, Any]]) -> str:
     parts = [f"{states[state]} {state}" for state in _TINTS if states[state]]
     noun = "member" if len(rows) == 1 else "members"
     return f"{len(rows)} {noun}: {', '.join(parts)}.  * is this node."
+
+
+def _peer_cells(row: dict[str, Any]) -> list[str]:
+    queued, since = row.get("queued_bytes"), row.get("since_s")
+    return [
+        *(clean(row.get(name)) for name in ("name", "address", "direction", "neighbour", "eager")),
+        _milliseconds(row.get("rtt_ms")),
+        _operations(row.get("behind")),
+        "-" if queued is None else f"{queued} B",
+        "-" if since is None else told(float(since)),
+    ]
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{float(value):.1f} ms"
+
+
+def _operations(count: int | None) -> str:
+    return "-" if count is None else f"{count} op{'' if count == 1 else 's'}"
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -110,11 +128,9 @@ def _peers(arguments: argparse.Namespace) -> int:
         put_json({"peers": rows})
         return 0
     if rows:
-        names = list(rows[0])
         put_table(
-            [name.upper().replace("_", " ") for name in names],
-            [[clean(row.get(name)) for name in names] for row in rows],
-            _TINTS,
+            ("NAME", "ADDRESS", "DIRECTION", "NEIGHBOUR", "EAGER", "RTT", "BEHIND", "QUEUED", "UP"),
+            [_peer_cells(row) for row in rows],
         )
     say(f"{len(rows)} link{'' if len(rows) == 1 else 's'}")
     next_step(suggestion(arguments, "members" if rows else "invite"))

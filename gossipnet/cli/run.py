@@ -50,7 +50,7 @@ def _execute(arguments: argparse.Namespace) -> int:
 
     from gossipnet.daemon import run_daemon
 
-    run_daemon(settings, suggestion(arguments, "invite"))
+    run_daemon(settings, lambda words: suggestion(arguments, words))
     return 0
 
 

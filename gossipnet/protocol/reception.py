@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 from gossipnet import ids
-from gossipnet.errors import RemoteProtocolError, UserError
+from gossipnet.errors import Denied, RemoteProtocolError, UserError
 from gossipnet.identity.home import NodeIdentity
 from gossipnet.identity.invitations import Invitations
 from gossipnet.protocol.commits import Commits
@@ -81,7 +81,7 @@ class Reception:
                 if "issuer" in member.roles and member.body.status != LEFT
             )
             where = f"run it on {' or '.join(names)}" if names else "no issuer is known here"
-            raise UserError(f"this node may not invite: only issuers may; {where}")
+            raise Denied(f"this node may not invite: only issuers may; {where}")
         token = self.invitations.create(
             issuer,
             node=self._identity.node_id,

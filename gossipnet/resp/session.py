@@ -8,7 +8,7 @@ the long way through `_careful`. Knows no socket: bytes in, replies out.
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from gossipnet.errors import UserError
+from gossipnet.errors import Denied, UserError
 from gossipnet.resp.catalogue import LOOKUP, REFUSED, TABLE
 from gossipnet.resp.limits import COMMAND_BYTES, QUEUED_BYTES, SLICE_COST, SLICE_REPLY_BYTES
 from gossipnet.resp.parser import Oversized
@@ -296,7 +296,7 @@ class Session:
         except KeyspaceError as error:
             return Error(f"{error.code} {error}")
         except UserError as error:
-            return Error(f"ERR {error}")
+            return Error(f"{'NOPERM' if isinstance(error, Denied) else 'ERR'} {error}")
 
     # ------------------------------------------------------------ for handlers
 
