@@ -4,9 +4,14 @@ Records go at once to *eager* neighbours and are only announced to *lazy* ones (
 "Epidemic Broadcast Trees", SRDS 2007). A duplicate prunes the link it came on; an announcement that
 is not fulfilled in time grafts it back. Where the paper names messages by id, records are named by
 (log, sequence number), so one announcement covers everything before it and a lost one is
-repaired by the next. An author sends its own records to all neighbours at once, and a duplicate
-of such a first copy never prunes. Member records and accusations are small and rare: they are
-flooded, and the table's own version check ends the flood.
+repaired by the next.
+
+An author sends its own records to all neighbours at once: along the tree to the eager ones, and
+beside it to the others. A copy that came beside the tree is applied but not passed on, and neither
+it nor a duplicate of it prunes; the tree's copy is passed on when it comes. Otherwise one record
+would enter the tree at several places, and the duplicates where its waves meet would cut the tree
+to pieces. Member records and accusations are small and rare: they are flooded, and the table's own
+version check ends the flood.
 """
 
 from collections.abc import Callable, Iterable
@@ -42,6 +47,9 @@ PRUNE_EVERY = 0.5
 MEMBERS_AFTER = 0.02
 """Seconds for which member records are collected before they are flooded."""
 
+BESIDE_KEPT = 4096
+"""Records that came beside the tree and still wait for its copy, which takes milliseconds."""
+
 PUSH_BYTES = 256 * 1024
 """A larger batch is split, so that receivers can begin."""
 
@@ -56,6 +64,7 @@ class Broadcast:
         self._announce: dict[LogId, int] = {}
         self._told: dict[LogId, set[int]] = {}
         self._wide: set[LogId] = set()
+        self._beside: dict[bytes, int] = {}
         self._members: dict[NodeId, tuple[MemberEntry, int | None]] = {}
         # Set by the engine.
         self.ingest: Callable[[bytes], Outcome] = lambda data: replica.ingest(data, context.wall)
@@ -72,58 +81,80 @@ class Broadcast:
     def own(self, records: list[bytes]) -> None:
         """Send this node's own committed records to every neighbour."""
         neighbours = self._neighbours()
+        if neighbours and not any(link.eager for link in neighbours):
+            min(neighbours, key=lambda link: link.rtt or 1.0).eager = True
         for piece in _pieces(records):
-            payload = encode(Push(1, True, piece))
+            along, beside = encode(Push(1, False, piece)), encode(Push(1, True, piece))
             for link in neighbours:
-                self._context.send_bytes(link.number, Lane.GOSSIP, payload)
+                self._context.send_bytes(link.number, Lane.GOSSIP, along if link.eager else beside)
         self._context.counters["records_pushed"] += len(records) * len(neighbours)
 
     def on_push(self, link: PeerLink, message: Push) -> None:
-        """Validate, apply, forward; prune the link if it brought nothing new."""
+        """Validate, apply, forward; prune the link if it brought nothing new along the tree."""
         applied: list[AppliedRecord] = []
-        news = False
+        late: list[AppliedRecord] = []
+        news, redundant = False, False
         counters = self._context.counters
         for data in message.records:
             counters["records_received"] += 1
             outcome = self.ingest(data)
-            if outcome.status is Status.DUPLICATE:
-                counters["records_duplicate"] += 1
-            else:
-                news = True
             applied.extend(outcome.applied)
+            if outcome.status is not Status.DUPLICATE:
+                news = True
+            elif not message.first and self._beside.pop(_name(data), 0):
+                late.extend(self._own_copy(data))
+            else:
+                counters["records_duplicate"] += 1
+                redundant = True
             if outcome.missing:
                 self.missing(link, outcome.missing, GRAFT_AFTER + 2 * (link.rtt or 0.0))
-        if message.hop > counters["hops_max"]:
-            counters["hops_max"] = message.hop
-        if news:
-            link.eager = True
-        elif not message.first:
-            self._prune(link)
+        counters["hops_max"] = max(counters["hops_max"], message.hop)
         if applied:
             self.taken(applied)
-            self.forward(applied, link, min(message.hop + 1, 255))
+        if message.first and len(applied) <= len(message.records):
+            self._keep_beside(applied)
+            self.announce(applied, link.number)
+            return
+        if news or late:
+            link.eager = True
+        elif redundant and not message.first:
+            self._prune(link)
+        hop = min(message.hop + 1, 255)
+        self._push(late, link, hop)
+        self.forward(applied, link, hop)
+
+    def _own_copy(self, data: bytes) -> list[AppliedRecord]:
+        """What we hold under a duplicate's name: its bytes were checked, the peer's were not."""
+        log, seq = LogId(data[2:18]), int.from_bytes(data[18:26], "big")
+        held = self._replica.record(log, seq)
+        return [] if held is None else [AppliedRecord(log, seq, held)]
+
+    def _keep_beside(self, applied: list[AppliedRecord]) -> None:
+        for record in applied:
+            if len(self._beside) >= BESIDE_KEPT:
+                del self._beside[next(iter(self._beside))]
+            self._beside[_name(record.data)] = 1
 
     def forward(self, applied: list[AppliedRecord], source: PeerLink | None, hop: int) -> None:
         """Push to eager neighbours, announce to the others."""
-        payloads: list[bytes] | None = None
-        skip = -1 if source is None else source.number
-        lazy = False
+        if not applied:
+            return
+        for record in applied:
+            self._beside.pop(_name(record.data), None)
+        self._push(applied, source, hop)
+        self.announce(applied, -1 if source is None else source.number)
+
+    def _push(self, records: list[AppliedRecord], source: PeerLink | None, hop: int) -> None:
+        payloads: list[bytes] = []
         for link in self._links.values():
-            if not link.neighbour or link.number == skip:
+            if not records or not link.neighbour or not link.eager or link is source:
                 continue
-            if not link.eager:
-                lazy = True
-                continue
-            if payloads is None:
-                payloads = [
-                    encode(Push(hop, False, piece))
-                    for piece in _pieces([record.data for record in applied])
-                ]
+            if not payloads:
+                pieces = _pieces([record.data for record in records])
+                payloads = [encode(Push(hop, False, piece)) for piece in pieces]
             for payload in payloads:
                 self._context.send_bytes(link.number, Lane.GOSSIP, payload)
-            self._context.counters["records_pushed"] += len(applied)
-        if lazy:
-            self.announce(applied, skip)
+            self._context.counters["records_pushed"] += len(records)
 
     def announce(
         self, applied: Iterable[AppliedRecord], source: int, *, everybody: bool = False
@@ -213,6 +244,11 @@ class Broadcast:
         for link in self._neighbours():
             if link.number != source:
                 self._context.send_bytes(link.number, Lane.CONTROL, payload)
+
+
+def _name(data: bytes) -> bytes:
+    """Log and sequence number, as they stand in a record's header."""
+    return data[2:26]
 
 
 def _pieces(records: list[bytes]) -> list[list[bytes]]:

@@ -30,8 +30,9 @@ STALL = 0.5
 """A tick that is this late says that this node, not its peers, was away."""
 
 AUDIT, AUDIT_MEMBERS, AUDIT_AGE = 5.0, 32, 15.0
-"""Every so many seconds, so many members of this age are looked at whether anybody observes them:
-after a power cut of the whole mesh, whoever does not come back has no link that could break."""
+"""Every so many seconds, so many members (an eighth, if that is more) of this age are looked at
+whether anybody observes them: after a power cut of the whole mesh, whoever does not come back has
+no link that could break."""
 
 STUCK = 1.5
 """Seconds for which a difference of states may last before it is looked into."""
@@ -256,17 +257,9 @@ class Detection:
         context = self._context
         context.timers.set("audit", context.after(AUDIT, 0.2), self._audit)
         members = list(self._membership.members.values())
-        for _ in range(min(AUDIT_MEMBERS, len(members))):
+        for _ in range(min(max(AUDIT_MEMBERS, len(members) // 8), len(members))):
             self._audited = (self._audited + 1) % len(members)
             member = members[self._audited]
-            if (
-                member.reachable
-                and not member.suspected
-                and member.id != self._membership.me
-                and context.now - member.since > AUDIT_AGE
-                and not self._judgement.linked(member.id)
-                and not self._judgement.observers(member)
-                and self._membership.prefix in self._judgement.surrogates(member)
-            ):
+            if context.now - member.since > AUDIT_AGE and self._judgement.unwatched(member, 0.0):
                 context.counters["audits"] += 1
                 self._judgement.probe(member)

@@ -203,6 +203,7 @@ class Engine:
         self.commits.write_log(self.replica.own_log)
         self.commits.hurry()
         self.detection.start()
+        self.judgement.start()
         self.sync.start()
         self.life.start()
         self.clock.start()

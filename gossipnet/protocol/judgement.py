@@ -30,6 +30,9 @@ SUSPICION_LIFE = 30.0
 """Seconds after which accusations that found no majority are dropped; a member still gone is
 accused anew by whoever meets it."""
 
+REVIEW = 1.0
+"""Seconds between two looks at cases that are not closed."""
+
 SURROGATES = 3
 """Members that step in for observers that cannot speak."""
 
@@ -97,11 +100,50 @@ class Judgement:
                 self._context.now + SUSPICION_LIFE,
                 lambda: self.clear(member, "no majority agreed"),
             )
+            self._look_after_orphans(member)
         if len(held.accusations) >= ACCUSERS_MAX:
             return False
         held.accusations[body.accuser[:16]] = (accusation, body)
+        held.surrogates = frozenset()  # views may have changed: choose anew
         self._judge_all()
         return True
+
+    def _look_after_orphans(self, member: Member) -> None:
+        """Whoever it observed may have nobody left: the surrogates look there at once."""
+        for prefix in sorted(member.neighbours):
+            other = self._membership.find(prefix)
+            if other is not None and self.unwatched(other):
+                self._context.counters["orphans_probed"] += 1
+                self.probe(other)
+
+    def unwatched(self, member: Member, share: float = 0.5) -> bool:
+        """This share of a member's observers cannot speak, and this node is to stand in for them.
+
+        Half of them is the measure after a death. Members that died together and observed mainly
+        each other would stay undetected, hence the audit's, which is one observer.
+        """
+        if not member.reachable or member.suspected or member.id == self._membership.me:
+            return False
+        observers = self.observers(member)
+        mute = sum(1 for prefix in observers if self._mute(prefix))
+        return (
+            mute >= share * len(observers)
+            and (mute > 0 or not observers)
+            and not self.linked(member.id)
+            and self._membership.prefix in self.surrogates(member)
+        )
+
+    def start(self) -> None:
+        """Begin to look again at cases that are not closed: those who judge them may die too."""
+        self._context.timers.set("review", self._context.after(REVIEW, 0.2), self._review)
+
+    def _review(self) -> None:
+        self.start()
+        for node, held in list(self.suspicions.items()):
+            member = self._membership.members[node]
+            if not member.dead:
+                held.surrogates = frozenset()
+                self._judge(member)
 
     def observers(self, member: Member) -> frozenset[bytes]:
         """Who watches it: both records list each other, now or in the one before."""

@@ -3,7 +3,8 @@
 A HyParView-style active view (Leitão et al., DSN 2007): a handful of symmetric links, 5 +
 ceil(log10 N), replaced the moment one dies. The passive view is the member table itself, since
 everybody knows everybody. Unreachable members and seeds are retried for ever, round-robin, at least
-one attempt every 2 s. This module knows members and links; what flows over a link is not its business.
+one attempt every 2 s. This module knows members and links; what flows over a link is not its
+business.
 """
 
 from collections.abc import Callable

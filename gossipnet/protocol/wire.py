@@ -188,7 +188,8 @@ class Push(Message, frozen=True, tag=16):
 
     Attributes:
       hop: Links travelled so far; informational, clamped.
-      first: The author itself sent it to all its neighbours: a duplicate never prunes.
+      first: From the author itself, beside the tree: the tree will bring another copy, which is
+        the one to pass on.
       records: Encoded records.
     """
 

@@ -332,8 +332,8 @@ class Net:
         began = self.now
         while not check():
             if self.now - began > within or not self._heap:
-                told = {m.name: (m.up and m.states()) for m in self.machines.values()}
-                raise AssertionError(f"not within {within} s: {what} {told}")
+                told = [f"{m.name}: {m.states()}" for m in self][:6]
+                raise AssertionError(f"not within {within} s: {what} " + " ".join(told))
             when, _serial, action = heapq.heappop(self._heap)
             self.now = max(self.now, when)
             action()
