@@ -277,14 +277,9 @@ class Driver:
             self._dials -= 1
             self.feed(DialFailed(effect.dial, error.failure, str(error)))
             return
-        link = Link(
-            self,
-            stream,
-            Session.dial(self._transport, expected=effect.expected),
-            address=effect.address,
-            dialed=effect.dial,
-            deadline=deadline,
-        )
+        session = Session.dial(self._transport, expected=effect.expected)
+        address, dial = effect.address, effect.dial
+        link = Link(self, stream, session, address=address, dialed=dial, deadline=deadline)
         link.on_established = self._dial_ended
         await self._carry(link)
 
@@ -395,8 +390,7 @@ class Driver:
                 keyspace.refusal = None
 
     def _tell(self, effect: Event) -> None:
-        about = short(effect.node) if effect.node else ""
-        log_event(effect.kind, effect.text, effect.level, about)
+        log_event(effect.kind, effect.text, effect.level, short(effect.node) if effect.node else "")
 
     def _number(self) -> int:
         number, self._next_number = self._next_number, self._next_number + 1
