@@ -4,6 +4,7 @@ Everything here blocks and belongs to one thread at a time. Knows nothing of tri
 queue, or of what a record means. `store` runs it.
 """
 
+import hashlib
 import os
 import sqlite3
 import stat
@@ -27,6 +28,7 @@ CREATE TABLE records(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 _BUSY_MS = 5000
+_SUM_BYTES = 8
 
 
 class WriteDeferred(StoreError):
@@ -71,7 +73,7 @@ class Database:
         """Every record, in the order in which it was applied."""
         try:
             for (data,) in self._connection.execute("SELECT data FROM records ORDER BY ordinal"):
-                yield data
+                yield self._summed(data)
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
 
@@ -141,13 +143,22 @@ class Database:
         row = self._connection.execute(
             "SELECT data FROM records WHERE ordinal=?", (ordinal,)
         ).fetchone()
-        found: bytes = row[0]
-        return found
+        return self._summed(row[0])
+
+    def _summed(self, stored: bytes) -> bytes:
+        """A record without its sum, which must fit: what the disk changed is never passed on."""
+        data = stored[:-_SUM_BYTES]
+        if stored[-_SUM_BYTES:] != _sum(data):
+            raise StoreError(
+                f"{self.path} is damaged (a record does not fit its sum): put a backup back, or "
+                "move the file away to fetch the state from the other members"
+            )
+        return data
 
     def _insert(self, records: Sequence[StoredRecord]) -> None:
         self._connection.executemany(
             "INSERT INTO records(log, seq, data) VALUES(?, ?, ?)",
-            [(record.log, record.seq, record.data) for record in records],
+            [(record.log, record.seq, record.data + _sum(record.data)) for record in records],
         )
 
     def _set_meta(self, key: str, value: bytes | None) -> None:
@@ -165,6 +176,10 @@ class Database:
                 self._connection.execute("ROLLBACK")
             except sqlite3.Error:  # SQLite already did, as it does when the disk is full
                 return
+
+
+def _sum(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_SUM_BYTES).digest()
 
 
 def open_database(path: Path, *, had_data: bool = False) -> Database:

@@ -109,6 +109,24 @@ def test_flipped_pages_are_damage_and_never_records(path: Path) -> None:
         list(open_and_read(path))
 
 
+@pytest.mark.parametrize("ordinal", [1, 100, 199])
+def test_one_flipped_bit_of_a_record_is_damage(path: Path, ordinal: int) -> None:
+    filled(path)
+    raw = sqlite3.connect(path)
+    (stored,) = raw.execute("SELECT data FROM records WHERE ordinal=?", (ordinal,)).fetchone()
+    flipped = bytes([stored[0] ^ 4]) + stored[1:]
+    raw.execute("UPDATE records SET data=? WHERE ordinal=?", (flipped, ordinal))
+    raw.commit()
+    raw.close()
+    database = open_database(path)
+    with pytest.raises(StoreError, match="damaged"):
+        list(database.read_records())
+    with pytest.raises(StoreError, match="damaged"):
+        database.data(ordinal)
+    assert database.data(50) == b"record 50"
+    database.close()
+
+
 def open_and_read(path: Path) -> list[bytes]:
     database = open_database(path)
     try:
