@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -126,8 +128,9 @@ class Daemon:
         return bool(self.redis().ping())
 
     def redis(self, **options: Any) -> "redis.Redis":
+        """A client that tries everything once: what fails must be seen."""
         return redis.Redis(
-            unix_socket_path=str(self.socket), single_connection_client=False, **options
+            unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0), **options
         )
 
     def do(self, *words: object) -> Any:
@@ -178,10 +181,13 @@ class Mesh:
     def __iter__(self) -> Iterator[Daemon]:
         return iter(self.daemons)
 
-    def new(self, name: str | None = None, wrapper: list[str] | None = None) -> Daemon:
+    def new(
+        self, name: str | None = None, wrapper: list[str] | None = None, host: str = "127.0.0.1"
+    ) -> Daemon:
         """A machine with an empty home."""
         name = name or f"node{len(self.daemons)}"
         daemon = Daemon(self.folder / name, name, wrapper)
+        daemon.host = host
         self.daemons.append(daemon)
         return daemon
 

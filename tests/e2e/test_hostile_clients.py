@@ -77,7 +77,6 @@ def test_half_a_command_waits_and_bothers_nobody(daemon: Daemon) -> None:
         b"*2147483647\r\n",
         b"*99999999999999999999\r\n",
         b"*1\r\n:5\r\n",
-        b"*1\r\n$4\r\nPINGxx\r\n",
         b"x" * 70_000,
         b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b'SET key "unbalanced\r\n',
