@@ -16,12 +16,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from gossipnet.cli.demo_machines import (
-    Machine,
-    Machines,
-    StepFailed,
-    interruptible,
-)
+from gossipnet.cli.demo_ground import interruptible
+from gossipnet.cli.demo_machines import Machine, Machines, StepFailed
 from gossipnet.cli.options import Command
 from gossipnet.cli.terminal import colour, next_step, put_json, say
 

@@ -4,23 +4,19 @@ What is started here ends here: `Machines` is a context manager that stops every
 the folder, whatever happened in between. Knows nothing of the story that `demo` tells with them.
 """
 
-import contextlib
-import os
-import random
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from gossipnet.config import SOCKET_FILE, SOCKET_PATH_LIMIT
+from gossipnet.cli.demo_ground import child_environment, deaf, free_ports, short_folder
+from gossipnet.config import SOCKET_FILE
 from gossipnet.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,9 +28,7 @@ DEADLINE_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 6.0
 _TAIL_LINES = 20
-_PREFIX = "gossipnet-demo-"
 _COMMAND = (sys.executable, "-m", "gossipnet")
-_PORTS = range(20_000, 30_000)  # below the ports that systems hand out for outgoing connections
 
 T = TypeVar("T")
 
@@ -128,7 +122,7 @@ class Machines:
         trace: TracebackType | None,
     ) -> None:
         # A second Ctrl-C must not leave half of it behind; this ends within `_STOP_SECONDS`.
-        with _deaf():
+        with deaf():
             self._stop_all()
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -145,30 +139,14 @@ class Machines:
         Raises:
           StepFailed: It did not succeed, or not in time.
         """
+        process = self._popen(words, subprocess.STDOUT if together else subprocess.PIPE)
         try:
-            done = subprocess.run(  # noqa: S603 - words of our own
-                _resolved(words),
-                cwd=self.folder,
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if together else subprocess.PIPE,
-                text=True,
-                errors="replace",
-                timeout=DEADLINE_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise StepFailed(
-                f"`{shlex.join(words)}` took more than {DEADLINE_SECONDS:g} s"
-            ) from None
-        if done.returncode != 0:
-            said = (done.stdout + (done.stderr or "")).strip()
-            raise StepFailed(f"`{shlex.join(words)}` ended with {done.returncode}: {said}")
-        return done.stdout, done.stderr or ""
+            return self._finish(words, process, time.monotonic() + DEADLINE_SECONDS)
+        finally:
+            _reap(process)
 
     def run_at_once(self, commands: Sequence[Sequence[str]]) -> list[str]:
-        """Start all commands, then wait for all; their standard outputs.
+        """Start all commands, then wait for all; what each said.
 
         Raises:
           StepFailed: One of them did not succeed, or not in time.
@@ -177,36 +155,43 @@ class Machines:
         end = time.monotonic() + DEADLINE_SECONDS
         try:
             running.extend(map(self._popen, commands))
-            outputs = []
-            for words, process in zip(commands, running, strict=True):
-                said, _ = process.communicate(timeout=max(0.1, end - time.monotonic()))
-                if process.returncode != 0:
-                    raise StepFailed(
-                        f"`{shlex.join(words)}` ended with {process.returncode}: {said.strip()}"
-                    )
-                outputs.append(said)
-            return outputs
-        except subprocess.TimeoutExpired as late:
-            raise StepFailed(
-                f"a command took more than {DEADLINE_SECONDS:g} s: {late.cmd}"
-            ) from None
+            return [
+                self._finish(words, process, end)[0]
+                for words, process in zip(commands, running, strict=True)
+            ]
         finally:
             for process in running:
-                if process.poll() is None:
-                    process.kill()
-                process.communicate()
+                _reap(process)
 
-    def _popen(self, words: Sequence[str]) -> "subprocess.Popen[str]":
-        return subprocess.Popen(  # noqa: S603 - words of our own
-            _resolved(words),
-            cwd=self.folder,
-            env=self._env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
+    def _popen(
+        self, words: Sequence[str], stderr: int = subprocess.STDOUT
+    ) -> "subprocess.Popen[str]":
+        try:
+            return subprocess.Popen(  # noqa: S603 - words of our own
+                _resolved(words),
+                cwd=self.folder,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                errors="replace",
+            )
+        except OSError as error:
+            raise StepFailed(f"`{shlex.join(words)}` cannot be started: {error}") from None
+
+    def _finish(
+        self, words: Sequence[str], process: "subprocess.Popen[str]", end: float
+    ) -> tuple[str, str]:
+        try:
+            said, talk = process.communicate(timeout=max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            late = f"`{shlex.join(words)}` took more than {DEADLINE_SECONDS:g} s"
+            raise StepFailed(late) from None
+        if process.returncode != 0:
+            everything = (said + (talk or "")).strip()
+            raise StepFailed(f"`{shlex.join(words)}` ended with {process.returncode}: {everything}")
+        return said, talk or ""
 
     def start(self, machine: Machine) -> list[str]:
         """Start a machine's daemon and wait until it serves.
@@ -303,102 +288,11 @@ class Machines:
                 process.wait()
 
 
-def child_environment(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment of every command: no settings of gossipnet or redis-cli, no colours."""
-    import gossipnet
-
-    kept = {
-        name: value
-        for name, value in env.items()
-        if not name.startswith(("GOSSIPNET_", "REDISCLI_"))
-    }
-    kept |= {"NO_COLOR": "1", "REDISCLI_RCFILE": os.devnull}
-    if gossipnet.__version__ == "0+source":  # never installed: only this process knows where it is
-        source = str(Path(gossipnet.__file__).parent.parent)
-        kept["PYTHONPATH"] = os.pathsep.join(filter(None, [source, env.get("PYTHONPATH")]))
-    return kept
-
-
-def short_folder(longest: str) -> Path:
-    """A new temporary folder in which a socket's path fits into the system's limit.
-
-    Raises:
-      UserError: There is none.
-    """
-    for base in (_temporary_base(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp below
-        if base is None:
-            continue
-        base = os.path.realpath(base)  # the path that the daemons will see; longer on macOS
-        whole = os.path.join(base, f"{_PREFIX}12345678", longest, SOCKET_FILE)
-        if len(os.fsencode(whole)) > SOCKET_PATH_LIMIT:
-            continue
-        with contextlib.suppress(OSError):
-            return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-    raise UserError(
-        "there is no writable folder for temporary files with a short enough path: "
-        "set TMPDIR to one, for example TMPDIR=$HOME/t"
-    )
-
-
-def _temporary_base() -> str | None:
-    try:
-        return tempfile.gettempdir()
-    except FileNotFoundError:
-        return None
-
-
-def free_ports(count: int) -> list[int]:
-    """Neighbouring loopback ports that nobody listens on now."""
-    for _ in range(100):
-        first = random.SystemRandom().randrange(_PORTS.start, _PORTS.stop - count)
-        ports = list(range(first, first + count))
-        if all(_is_free(port) for port in ports):
-            return ports
-    raise UserError(f"no {count} free ports were found on 127.0.0.1 between 20000 and 30000")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+def _reap(process: "subprocess.Popen[str]") -> None:
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
 
 
 def _resolved(words: Sequence[str]) -> list[str]:
     return [*_COMMAND, *words[1:]] if words[0] == "gossipnet" else list(words)
-
-
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """Ignore the signals that end a process."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP (a closed terminal) do what Ctrl-C does, so that all is cleaned up."""
-
-    def interrupt(_number: int, _frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    # What is ignored already, as SIGHUP is under nohup, stays so.
-    before = {n: h for n in numbers if (h := signal.getsignal(n)) != signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
