@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from gossipnet.errors import CertificateError
+from gossipnet.errors import CertificateError, IdentityError
 from gossipnet.identity import capability
 from gossipnet.identity.capability import Capability
 from gossipnet.identity.envelope import Envelope, open_envelope
@@ -23,6 +23,7 @@ from gossipnet.ids import MeshId
 MAX_CERTIFICATE_BYTES = 4096
 NODE_SECONDS = 90 * 86_400
 ISSUER_SECONDS = 365 * 86_400
+MAX_SECONDS = 1 << 40
 FOUNDER_PATH_LEN = 1
 """A founder's issuer may make issuers, those may not: chains are at most three certificates."""
 
@@ -34,7 +35,7 @@ Serial = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Name = Annotated[str, Meta(max_length=63)]
-Seconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
+Seconds = Annotated[int, Meta(ge=0, lt=MAX_SECONDS)]
 Rate = Annotated[int, Meta(ge=0, lt=1 << 40)]
 Prefix = Annotated[bytes, Meta(max_length=capability.MAX_PREFIX_BYTES)]
 Verb = Literal["relay", "read", "write", "manage"]
@@ -117,6 +118,19 @@ def valid_name(name: str) -> bool:
     Names come from others and end up in terminals, so nothing else is let in.
     """
     return _NAME.fullmatch(name) is not None
+
+
+def check_name(name: str, what: str) -> None:
+    """Refuse a name that no certificate or root record may hold.
+
+    Raises:
+      IdentityError: With what is wanted; ``what`` says what it was to name.
+    """
+    if not valid_name(name):
+        raise IdentityError(
+            f"{name!r} cannot name {what}: use up to 63 letters, digits, dots, dashes and "
+            "underscores, a letter or digit first"
+        )
 
 
 def encode_body(

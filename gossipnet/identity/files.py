@@ -17,6 +17,21 @@ FOLDER_MODE = 0o700
 _OTHERS = 0o077
 
 
+def present(path: Path) -> bool:
+    """Whether there is anything at ``path``.
+
+    Raises:
+      HomeError: The folders above it are closed to us.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise HomeError(f"cannot look at {path}: {error.strerror}") from None
+    return True
+
+
 def check_folder(path: Path) -> None:
     """Check that a folder is there, ours, and closed to others.
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gossipnet.errors import CertificateError, IdentityError
+from gossipnet.errors import IdentityError
 from gossipnet.identity.capability import EVERYTHING, READ_AND_WRITE, Capability
 from gossipnet.identity.certificate import NODE_SECONDS
 from gossipnet.identity.issuer import MEMBER, Issuer, issue_by_root
@@ -47,13 +47,10 @@ def found_with_root(
     root_key = SecretKey.generate(entropy)
     issuer_key = SecretKey.generate(entropy)
     key = SecretKey.generate(entropy)
-    try:
-        trust = Trust(make_root(mesh, root_key, int(wall)))
-        issuer_chain = issue_by_root(
-            root_key, trust, issuer_key.public_key, name, wall=wall, entropy=entropy
-        )
-    except CertificateError as error:
-        raise IdentityError(f"cannot found mesh {mesh!r} with node {name!r}: {error}") from None
+    trust = Trust(make_root(mesh, root_key, int(wall)))
+    issuer_chain = issue_by_root(
+        root_key, trust, issuer_key.public_key, name, wall=wall, entropy=entropy
+    )
     chain = Issuer(issuer_key, issuer_chain, trust).issue(
         key.public_key, name, wall=wall, entropy=entropy, roles=FOUNDER, capabilities=EVERYTHING
     )

@@ -22,6 +22,7 @@ from gossipnet.identity.files import (
     alone,
     check_folder,
     make_folder,
+    present,
     read_private,
     remove,
     write_private,
@@ -81,8 +82,12 @@ class Home:
         return f"<Home {self.path}>"
 
     def exists(self) -> bool:
-        """Whether a complete identity is here, sound or not."""
-        return self._file(CERTIFICATE).is_file()
+        """Whether a complete identity is here, sound or not.
+
+        Raises:
+          HomeError: The folder cannot be looked into.
+        """
+        return self._has(CERTIFICATE)
 
     def found(
         self,
@@ -112,7 +117,7 @@ class Home:
         root_text = write_root(root_key, passphrase, entropy)
         with self._setting_up():
             for file in (ROOT_KEY, ISSUER_KEY, NODE_KEY):
-                if self._file(file).exists():
+                if self._has(file):
                     raise HomeError(
                         f"{self._file(file)} is there without {CERTIFICATE}: it may be the key of "
                         "a mesh or of an unfinished join; put the certificate back, move the key "
@@ -235,6 +240,9 @@ class Home:
     def _file(self, name: str) -> Path:
         return self.path / name
 
+    def _has(self, name: str) -> bool:
+        return present(self._file(name))
+
     def _check_complete(self) -> None:
         """Say which kind of incomplete it is."""
         try:
@@ -243,15 +251,15 @@ class Home:
             raise HomeError(_nothing_at(self.path)) from None
         if self.exists():
             return
-        if self._file(_UNFINISHED).exists():
+        if self._has(_UNFINISHED):
             raise HomeError(
                 f"`gossipnet init` did not finish in {self.path}: run it again, nothing is lost"
             )
-        if self._file(ROOT_KEY).exists():
+        if self._has(ROOT_KEY):
             raise HomeError(
                 f"{self._file(CERTIFICATE)} is missing, and {ROOT_KEY} is there: put a copy back"
             )
-        if self._file(NODE_KEY).exists():
+        if self._has(NODE_KEY):
             raise HomeError(
                 f"{self.path} holds a key but no certificate: finish with `gossipnet join TOKEN`"
             )
@@ -268,7 +276,7 @@ class Home:
                 )
             for left in self.path.glob(".*.tmp"):
                 remove(left)
-            if self._file(_UNFINISHED).exists():
+            if self._has(_UNFINISHED):
                 # Nobody was ever told of that mesh: its certificate was to be written last.
                 for file in (ROOT_KEY, ISSUER_KEY, NODE_KEY, _UNFINISHED):
                     remove(self._file(file))

@@ -4,6 +4,9 @@ A token is redeemed by one compare-and-set in this book, which one node alone ke
 never share a single-use token. The same key gets the same certificates again, so that a lost answer
 costs nothing. What is kept of a token is the pre-shared key, not the secret. The caller makes
 `take_changes` durable before it answers anybody.
+
+Each use is a named value of its own, so that a token for thousands of machines does not rewrite
+thousands of certificates for each.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,48 +17,80 @@ from msgspec import Meta, Struct
 
 from gossipnet.errors import TokenError, UserError
 from gossipnet.identity.capability import READ_AND_WRITE, Capability
-from gossipnet.identity.issuer import Issuer
-from gossipnet.identity.token import JoinToken, derive_psk
-from gossipnet.ids import MeshId, NodeId
+from gossipnet.identity.issuer import MEMBER, Issuer
+from gossipnet.identity.token import SECRET_BYTES, TOKEN_ID_BYTES, JoinToken, derive_psk
+from gossipnet.ids import MeshId, NodeId, node_id
 
 KEY_PREFIX = "invite/"
 INVITATIONS_MAX = 4096
 USES_MAX = 10_000
+REDEEMED_MAX = 16_384
+"""Uses kept over all tokens: a mesh never has more members."""
 TTL_MAX = 366 * 86_400
 KEPT_SECONDS = 7 * 86_400
 """For how long after its end an invitation is kept, to tell who used it."""
 
+_Chain = Annotated[tuple[bytes, ...], Meta(max_length=3)]
+_TokenId = Annotated[bytes, Meta(min_length=TOKEN_ID_BYTES, max_length=TOKEN_ID_BYTES)]
+
+
+class Certified(Struct, array_like=True, frozen=True):
+    """What a newcomer gets: its node's chain and, if it becomes an issuer, that key's chain."""
+
+    chain: _Chain
+    issuer_chain: _Chain = ()
+
 
 class Redeemed(Struct, array_like=True, frozen=True):
-    """One use: by whom, when (unix seconds), with which outcome."""
+    """One use of a token: by whom, when (unix seconds), with which outcome."""
 
-    public_key: bytes
+    token_id: _TokenId
+    public_key: Annotated[bytes, Meta(min_length=32, max_length=32)]
     name: str
     wall: float
-    chain: tuple[bytes, ...]
+    certified: Certified
 
 
 class Invitation(Struct, array_like=True):
-    """One token as its issuer keeps it."""
+    """One token as its issuer keeps it.
 
-    token_id: bytes
-    psk: bytes
+    Attributes:
+      token_id: 16 bytes, public.
+      psk: The handshake's pre-shared key.
+      role: ``member`` or ``issuer``.
+      asked: The capabilities that were asked for; none for the role's usual ones.
+      uses: For how many machines.
+      not_after: Unix seconds.
+    """
+
+    token_id: _TokenId
+    psk: Annotated[bytes, Meta(min_length=32, max_length=32)]
     role: str
-    capabilities: tuple[tuple[str, bytes], ...]
-    uses: Annotated[int, Meta(ge=1)]
+    asked: tuple[Capability, ...]
+    uses: Annotated[int, Meta(ge=1, le=USES_MAX)]
     not_after: int
-    used: list[Redeemed]
 
     def __repr__(self) -> str:
-        return f"<Invitation {self.token_id.hex()[:8]} {len(self.used)}/{self.uses} used>"
+        return f"<Invitation {self.token_id.hex()[:8]} for {self.uses} as {self.role}>"
 
     @property
     def roles(self) -> frozenset[str]:
         """What the newcomer becomes."""
-        return frozenset({"member", self.role} if self.role == "issuer" else {self.role})
+        return MEMBER | {self.role}
+
+    @property
+    def capabilities(self) -> tuple[Capability, ...]:
+        """What the newcomer may do."""
+        return self.asked or READ_AND_WRITE
+
+    @property
+    def issuer_capabilities(self) -> tuple[Capability, ...] | None:
+        """What a new issuer may hand out; None for all that this one may."""
+        return self.asked or None
 
 
-_decoder = msgspec.msgpack.Decoder(Invitation)
+_invitation = msgspec.msgpack.Decoder(Invitation)
+_redeemed = msgspec.msgpack.Decoder(Redeemed)
 
 
 class Invitations:
@@ -63,23 +98,35 @@ class Invitations:
 
     def __init__(self) -> None:
         self._book: dict[bytes, Invitation] = {}
+        self._used: dict[bytes, dict[bytes, Redeemed]] = {}
+        self._used_count = 0
         self._changes: dict[str, bytes | None] = {}
 
     def load(self, meta: Mapping[str, bytes]) -> int:
         """Read what an earlier process stored; how many entries could not be read."""
+        uses: list[Redeemed] = []
         unreadable = 0
         for name, value in meta.items():
-            if name.startswith(KEY_PREFIX):
-                try:
-                    invitation = _decoder.decode(value)
-                except msgspec.MsgspecError:
-                    unreadable += 1
-                    continue
-                self._book[invitation.token_id] = invitation
+            if not name.startswith(KEY_PREFIX):
+                continue
+            try:
+                if "/" in name[len(KEY_PREFIX) :]:
+                    uses.append(_redeemed.decode(value))
+                else:
+                    invitation = _invitation.decode(value)
+                    self._book[invitation.token_id] = invitation
+                    self._used.setdefault(invitation.token_id, {})
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                unreadable += 1
+        for use in uses:
+            if use.token_id in self._book:
+                self._note(use)
+            else:
+                unreadable += 1
         return unreadable
 
     def take_changes(self) -> dict[str, bytes | None]:
-        """Named values to make durable since the last call."""
+        """Named values to make durable since the last call; None removes one."""
         changes, self._changes = self._changes, {}
         return changes
 
@@ -98,8 +145,20 @@ class Invitations:
     ) -> JoinToken:
         """Mint a token.
 
+        Args:
+          issuer: Will certify whoever redeems it.
+          node: The issuer's node, which newcomers must reach.
+          role: ``member`` or ``issuer``.
+          uses: For how many machines, 1 to `USES_MAX`.
+          ttl: Valid for so many seconds, up to `TTL_MAX`.
+          capabilities: What newcomers may do, and new issuers hand out; empty for the usual.
+          addresses: Where to knock, ``HOST:PORT``.
+          wall: Unix seconds.
+          entropy: ``entropy(n)`` gives n unpredictable bytes.
+
         Raises:
-          UserError: A number is out of range, or there are too many open invitations.
+          UserError: A number is out of range, there are too many open invitations, or the issuer
+            may not hand that out: better told here than to the newcomer.
         """
         self._prune(wall)
         if not 1 <= uses <= USES_MAX:
@@ -110,30 +169,35 @@ class Invitations:
             raise UserError(f"{role!r} is not a role to invite: choose member or issuer")
         if len(self._book) >= INVITATIONS_MAX:
             raise UserError(f"{INVITATIONS_MAX} invitations are open: wait until some expire")
-        secret = entropy(32)
+        secret = entropy(SECRET_BYTES)
         token = JoinToken(
             MeshId(issuer.certificate.mesh_id),
             node,
-            entropy(16),
+            entropy(TOKEN_ID_BYTES),
             secret,
             int(wall + ttl),
             tuple(addresses),
         )
-        self._keep(
-            Invitation(
-                token.token_id,
-                derive_psk(secret),
-                role,
-                tuple(capabilities) or READ_AND_WRITE,
-                uses,
-                token.not_after,
-                [],
-            )
+        invitation = Invitation(
+            token.token_id, derive_psk(secret), role, tuple(capabilities), uses, token.not_after
         )
+        issuer.check(
+            wall,
+            roles=invitation.roles,
+            capabilities=invitation.capabilities,
+            makes_issuer=role == "issuer",
+        )
+        self._book[token.token_id] = invitation
+        self._used[token.token_id] = {}
+        self._changes[_name(token.token_id)] = msgspec.msgpack.encode(invitation)
         return token
 
     def psk_of(self, token_id: bytes, wall: float) -> bytes:
-        """The pre-shared key of a token; raises `TokenError`."""
+        """The pre-shared key of a token, used up or not: who used it may ask again.
+
+        Raises:
+          TokenError: Unknown or expired.
+        """
         return self._find(token_id, wall).psk
 
     def redeem(
@@ -142,23 +206,43 @@ class Invitations:
         public_key: bytes,
         name: str,
         wall: float,
-        issue: Callable[[Invitation], tuple[bytes, ...]],
-    ) -> tuple[bytes, ...]:
-        """Use a token for a key: the chain it gets, the same one whenever it asks again.
+        issue: Callable[[Invitation], Certified],
+    ) -> Certified:
+        """Use a token for a key.
+
+        Args:
+          token_id: Which token; the caller has proof that the newcomer holds its secret.
+          public_key: The newcomer's; the caller has proof that it holds the key.
+          name: The name it wants.
+          wall: Unix seconds.
+          issue: Makes the certificates. What it raises leaves the token unused.
+
+        Returns:
+          What the key gets, the same whenever it asks again.
 
         Raises:
           TokenError: Unknown, expired or used up.
         """
         invitation = self._find(token_id, wall)
-        for use in invitation.used:
-            if use.public_key == public_key:
-                return use.chain
-        if len(invitation.used) >= invitation.uses:
+        used = self._used[token_id]
+        earlier = used.get(public_key)
+        if earlier is not None:
+            return earlier.certified
+        if len(used) >= invitation.uses:
             raise TokenError("the token has been used: ask for a new one with `gossipnet invite`")
-        chain = issue(invitation)
-        invitation.used.append(Redeemed(public_key, name, wall, chain))
-        self._keep(invitation)
-        return chain
+        if self._used_count >= REDEEMED_MAX:
+            self._prune(wall)
+        if self._used_count >= REDEEMED_MAX:
+            raise TokenError(f"this issuer let in {REDEEMED_MAX} machines of late: use another one")
+        use = Redeemed(token_id, public_key, name, wall, issue(invitation))
+        self._note(use)
+        self._changes[_name(token_id, public_key)] = msgspec.msgpack.encode(use)
+        return use.certified
+
+    def audit(self) -> list[Redeemed]:
+        """Who used which token when, as far back as it is kept; the oldest first."""
+        uses = (use for used in self._used.values() for use in used.values())
+        return sorted(uses, key=lambda use: use.wall)
 
     def _find(self, token_id: bytes, wall: float) -> Invitation:
         invitation = self._book.get(token_id)
@@ -168,13 +252,20 @@ class Invitations:
             raise TokenError("the token has expired: ask for a new one with `gossipnet invite`")
         return invitation
 
-    def _keep(self, invitation: Invitation) -> None:
-        self._book[invitation.token_id] = invitation
-        name = KEY_PREFIX + invitation.token_id.hex()
-        self._changes[name] = msgspec.msgpack.encode(invitation)
+    def _note(self, use: Redeemed) -> None:
+        self._used[use.token_id][use.public_key] = use
+        self._used_count += 1
 
     def _prune(self, wall: float) -> None:
         for token_id, invitation in list(self._book.items()):
             if wall > invitation.not_after + KEPT_SECONDS:
                 del self._book[token_id]
-                self._changes[KEY_PREFIX + token_id.hex()] = None
+                self._changes[_name(token_id)] = None
+                for public_key in self._used.pop(token_id):
+                    self._used_count -= 1
+                    self._changes[_name(token_id, public_key)] = None
+
+
+def _name(token_id: bytes, public_key: bytes | None = None) -> str:
+    used_by = "" if public_key is None else f"/{node_id(public_key).hex()}"
+    return f"{KEY_PREFIX}{token_id.hex()}{used_by}"

@@ -11,9 +11,11 @@ from gossipnet.identity.capability import EVERYTHING, READ_AND_WRITE, Capability
 from gossipnet.identity.certificate import (
     FOUNDER_PATH_LEN,
     ISSUER_SECONDS,
+    MAX_SECONDS,
     NODE_SECONDS,
     ROLES,
     Certificate,
+    check_name,
     decode_body,
     encode_body,
 )
@@ -55,6 +57,27 @@ class Issuer:
 
     def __repr__(self) -> str:
         return f"<Issuer {self.certificate.name} {ids.short(self.key.node_id)}>"
+
+    def check(
+        self,
+        wall: float,
+        *,
+        roles: frozenset[str],
+        capabilities: tuple[Capability, ...],
+        makes_issuer: bool = False,
+    ) -> None:
+        """Find out whether `issue`, and `issue_issuer` too if asked for, would do it.
+
+        Raises:
+          IdentityError: They would not.
+        """
+        if makes_issuer:
+            self._may_make_issuers()
+        mine = self.certificate
+        serial = bytes(SERIAL_BYTES)
+        self._body(
+            mine.subject, mine.name, wall, serial, roles, capabilities, NODE_SECONDS, (0, 0), None
+        )
 
     def issue(
         self,
@@ -112,12 +135,6 @@ class Issuer:
           IdentityError: This issuer may not, or may not hand out as much.
           CertificateError: ``bad-key``.
         """
-        path_len = self.certificate.path_len
-        if not path_len:
-            raise IdentityError(
-                f"{self.certificate.name} may let machines in, but may not make issuers: ask the "
-                "node that founded the mesh"
-            )
         return self._sign(
             subject,
             name,
@@ -127,8 +144,18 @@ class Issuer:
             self.certificate.capabilities if capabilities is None else capabilities,
             ttl,
             self.certificate.limits,
-            path_len - 1,
+            self._may_make_issuers() - 1,
         )
+
+    def _may_make_issuers(self) -> int:
+        """How many issuers may stand below this one, at least one."""
+        path_len = self.certificate.path_len
+        if not path_len:
+            raise IdentityError(
+                f"{self.certificate.name} may let machines in, but may not make issuers: ask the "
+                "node that founded the mesh"
+            )
+        return path_len
 
     def _sign(
         self,
@@ -143,29 +170,49 @@ class Issuer:
         path_len: int | None,
     ) -> tuple[bytes, ...]:
         check_public_key(subject)
+        serial = entropy(SERIAL_BYTES)
+        body = self._body(subject, name, wall, serial, roles, capabilities, ttl, limits, path_len)
+        signature = sign(self.key, Domain.CERTIFICATE, self.certificate.mesh_id, body)
+        return (seal([(0, signature)], body), *self.chain)
+
+    def _body(
+        self,
+        subject: bytes,
+        name: str,
+        wall: float,
+        serial: bytes,
+        roles: frozenset[str],
+        capabilities: tuple[Capability, ...],
+        ttl: float,
+        limits: tuple[int, int],
+        path_len: int | None,
+    ) -> bytes:
+        """A certificate's body, checked as every node will check it."""
         mine = self.certificate
+        check_name(name, "a node")
+        if not 1 <= ttl <= MAX_SECONDS:
+            raise IdentityError(f"a certificate cannot last {ttl} seconds")
+        # This node's clock may be behind that of whoever certified it, within the tolerance.
+        begins = min(max(int(wall), mine.not_before), mine.not_after - 1)
         try:
             check_time(mine, wall)
-            # Clocks that differ within the tolerance must not put a child outside its issuer.
-            begins = min(max(int(wall), mine.not_before), mine.not_after - 1)
             body = encode_body(
                 mesh_id=mine.mesh_id,
-                serial=entropy(SERIAL_BYTES),
+                serial=serial,
                 subject=subject,
                 name=name,
                 roles=roles,
                 capabilities=capabilities,
                 not_before=begins,
-                not_after=max(begins + 1, min(int(begins + ttl), mine.not_after)),
+                not_after=min(begins + int(ttl), mine.not_after),
                 issuer=mine.fingerprint,
                 path_len=path_len,
                 limits=limits,
             )
             check_within(decode_body(body), mine)
         except CertificateError as error:
-            raise IdentityError(f"cannot certify {name!r}: {error}") from None
-        signature = sign(self.key, Domain.CERTIFICATE, mine.mesh_id, body)
-        return (seal([(0, signature)], body), *self.chain)
+            raise IdentityError(f"{mine.name} cannot certify {name!r}: {error}") from None
+        return body
 
 
 def issue_by_root(
@@ -190,9 +237,10 @@ def issue_by_root(
       ttl: For how many seconds.
 
     Raises:
-      IdentityError: The key is not this mesh's authority.
-      CertificateError: ``bad-key``, or a name that does not do.
+      IdentityError: The key is not this mesh's authority, or the name does not do.
+      CertificateError: ``bad-key``.
     """
+    check_name(name, "a node")
     if trust.root.authorities != (root_key.public_key,):
         raise IdentityError(f"this root key is not the authority of mesh {trust.mesh_name!r}")
     check_public_key(subject)

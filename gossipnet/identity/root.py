@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from gossipnet.errors import CertificateError
-from gossipnet.identity.certificate import Key, Name, Seconds, valid_name
+from gossipnet.identity.certificate import Key, Name, Seconds, check_name, valid_name
 from gossipnet.identity.envelope import MAX_SIGNATURES, Envelope, open_envelope, seal
 from gossipnet.identity.signing import Domain, SecretKey, check_public_key, sign, verify
 from gossipnet.ids import MeshId
@@ -97,8 +97,9 @@ def make_root(name: str, authority: SecretKey, created: int) -> RootRecord:
       created: Unix seconds.
 
     Raises:
-      CertificateError: The name does not do.
+      IdentityError: The name does not do.
     """
+    check_name(name, "a mesh")
     body = _encoder.encode(
         _Body(
             format=1,

@@ -1,8 +1,9 @@
 """Join tokens: one line that lets one machine in.
 
-``gn1`` and base32: which mesh, which issuer, a token id, a secret, an end, addresses to knock at,
-and a checksum, so that a slip of the pen is told from a wrong token. The secret never travels: it
-becomes the pre-shared key of the join's handshake.
+``gn1`` and base32 of ``length u16 | body | checksum 4``. The body says which mesh, which issuer, a
+token id, a secret, an end and addresses to knock at. Length and checksum tell a line that was not
+copied whole from one that was mistyped. The secret never travels: it becomes the pre-shared key of
+the join's handshake.
 """
 
 import base64
@@ -18,17 +19,25 @@ from gossipnet.errors import TokenError
 from gossipnet.ids import MeshId, NodeId
 
 PREFIX = "gn1"
+ADDRESSES_MAX = 8
+SECRET_BYTES = 32
+TOKEN_ID_BYTES = 16
 _CHECK_BYTES = 4
 _TEXT_MAX = 4096
+_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz234567")
 
 
 class _Wire(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     mesh_id: Annotated[bytes, Meta(min_length=32, max_length=32)]
     issuer: Annotated[bytes, Meta(min_length=32, max_length=32)]
-    token_id: Annotated[bytes, Meta(min_length=16, max_length=16)]
-    secret: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    token_id: Annotated[bytes, Meta(min_length=TOKEN_ID_BYTES, max_length=TOKEN_ID_BYTES)]
+    secret: Annotated[bytes, Meta(min_length=SECRET_BYTES, max_length=SECRET_BYTES)]
     not_after: Annotated[int, Meta(ge=0, lt=1 << 40)]
-    addresses: Annotated[list[Annotated[str, Meta(max_length=260)]], Meta(max_length=8)]
+    addresses: Annotated[
+        # Printed when they are dialled, so nothing that could move a terminal's cursor.
+        list[Annotated[str, Meta(max_length=260, pattern=r"\A[!-~]+\Z")]],
+        Meta(max_length=ADDRESSES_MAX),
+    ]
 
 
 _decoder = msgspec.msgpack.Decoder(_Wire)
@@ -42,7 +51,7 @@ class JoinToken:
       mesh_id: The mesh; the newcomer pins it.
       issuer: Node id of the only node that can redeem it.
       token_id: 16 bytes, public.
-      secret: 32 bytes.
+      secret: 32 bytes; left out of comparisons, which would tell it byte by byte.
       not_after: Unix seconds.
       addresses: ``HOST:PORT`` to knock at.
     """
@@ -50,7 +59,7 @@ class JoinToken:
     mesh_id: MeshId
     issuer: NodeId
     token_id: bytes
-    secret: bytes = field(repr=False)
+    secret: bytes = field(repr=False, compare=False)
     not_after: int
     addresses: tuple[str, ...]
 
@@ -63,11 +72,10 @@ class JoinToken:
                 self.token_id,
                 self.secret,
                 self.not_after,
-                list(self.addresses[:8]),
+                list(self.addresses[:ADDRESSES_MAX]),
             )
         )
-        text = base64.b32encode(body + _check(body)).decode("ascii")
-        return PREFIX + text.rstrip("=").lower()
+        return PREFIX + _base32(len(body).to_bytes(2, "big") + body + _check(body))
 
     def psk(self) -> bytes:
         """The handshake's pre-shared key."""
@@ -83,30 +91,23 @@ def derive_psk(secret: bytes) -> bytes:
 def decode_token(text: str) -> JoinToken:
     """Read a token.
 
+    Args:
+      text: As pasted; white space in it and capitals do no harm.
+
     Raises:
-      TokenError: It is none, or was not copied whole; the text says which.
+      TokenError: It is none, or was cut short, or mistyped, or is a newer program's.
     """
+    if len(text) > 2 * _TEXT_MAX:
+        raise TokenError("the token is too long: paste only the line that was printed")
     written = "".join(text.split()).lower()
     if not written:
         raise TokenError("the token is empty: paste the line that `gossipnet invite` printed")
     if not written.startswith(PREFIX):
-        raise TokenError(
-            f"that is not a token of this program: it begins with {PREFIX} and is printed by "
-            "`gossipnet invite`"
-        )
-    if len(written) > _TEXT_MAX:
-        raise TokenError("the token is too long: paste only the line that was printed")
-    encoded = written[len(PREFIX) :].upper()
-    try:
-        data = base64.b32decode(encoded + "=" * (-len(encoded) % 8))
-    except ValueError:
-        raise TokenError(_NOT_WHOLE) from None
-    body, check = data[:-_CHECK_BYTES], data[-_CHECK_BYTES:]
-    if len(check) != _CHECK_BYTES or not hmac.compare_digest(_check(body), check):
-        raise TokenError(_NOT_WHOLE)
+        raise TokenError(_foreign(written))
+    body = _body(written[len(PREFIX) :])
     try:
         wire = _decoder.decode(body)
-    except msgspec.MsgspecError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise TokenError(
             "the token is of a version that this program does not know: update gossipnet"
         ) from None
@@ -120,7 +121,47 @@ def decode_token(text: str) -> JoinToken:
     )
 
 
-_NOT_WHOLE = "the token is not whole, or was mistyped: copy the whole line once more"
+def _foreign(written: str) -> str:
+    if len(written) > 2 and written[:2] == "gn" and written[2].isdecimal():
+        return "the token was made by a newer gossipnet: update this one"
+    return (
+        f"that is not a join token of gossipnet: one begins with {PREFIX} and is printed by "
+        "`gossipnet invite`"
+    )
+
+
+def _body(encoded: str) -> bytes:
+    """What is between length and checksum, which must both be right."""
+    wrong = next((letter for letter in encoded if letter not in _ALPHABET), None)
+    if wrong is not None:
+        raise TokenError(f"the token is mistyped: {wrong!r} cannot be in one; copy it once more")
+    data = base64.b32decode(_whole_bytes(encoded).upper())
+    if len(data) < 2:
+        raise TokenError(_CUT)
+    size = int.from_bytes(data[:2], "big") + 2
+    body, check = data[2:size], data[size:]
+    if len(data) < size + _CHECK_BYTES:
+        # A mistyped length may look like this too, and the remedy is the same.
+        raise TokenError(_CUT)
+    if len(data) > size + _CHECK_BYTES:
+        raise TokenError("the token goes on after its end: paste only the line that was printed")
+    if not hmac.compare_digest(_check(body), check) or _base32(data) != encoded:
+        raise TokenError("the token is mistyped: copy the whole line once more")
+    return body
+
+
+def _whole_bytes(encoded: str) -> str:
+    """Without a last letter that completes no byte, padded as `base64` wants it."""
+    if len(encoded) % 8 in (1, 3, 6):
+        encoded = encoded[:-1]
+    return encoded + "=" * (-len(encoded) % 8)
+
+
+_CUT = "the token is cut short: copy the whole line that `gossipnet invite` printed"
+
+
+def _base32(data: bytes) -> str:
+    return base64.b32encode(data).decode("ascii").rstrip("=").lower()
 
 
 def _check(body: bytes) -> bytes:

@@ -12,8 +12,7 @@ from gossipnet.errors import (
     TokenError,
     UserError,
 )
-from gossipnet.identity.certificate import decode_certificate
-from gossipnet.identity.invitations import Invitation, Invitations
+from gossipnet.identity.invitations import Certified, Invitation, Invitations
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.signing import Domain, check_public_key, verify
 from gossipnet.ids import NodeId, node_id
@@ -192,24 +191,27 @@ class JoinAnswer:
         if issuer is None:
             raise JoinError(f"{self._identity.name} may not let anybody in any more")
 
-        issuer_chain: tuple[bytes, ...] = ()
-
-        def issue(invitation: Invitation) -> tuple[bytes, ...]:
-            nonlocal issuer_chain
+        def issue(invitation: Invitation) -> Certified:
+            issuer_chain: tuple[bytes, ...] = ()
             if second and "issuer" in invitation.roles:
-                # First, for it may be refused: what is not granted must not use up the token.
-                issuer_chain = issuer.issue_issuer(second, name, wall=wall, entropy=self._entropy)
-            return issuer.issue(
+                issuer_chain = issuer.issue_issuer(
+                    second,
+                    name,
+                    wall=wall,
+                    entropy=self._entropy,
+                    capabilities=invitation.issuer_capabilities,
+                )
+            chain = issuer.issue(
                 key,
                 name,
                 wall=wall,
                 entropy=self._entropy,
-                roles=invitation.roles,
+                roles=invitation.roles if issuer_chain else invitation.roles - {"issuer"},
                 capabilities=invitation.capabilities,
             )
+            return Certified(chain, issuer_chain)
 
-        chain = self._invitations.redeem(self._token_id, key, name, wall, issue)
-        if second and not issuer_chain and "issuer" in decode_certificate(chain[0])[0].roles:
-            issuer_chain = issuer.issue_issuer(second, name, wall=wall, entropy=self._entropy)
+        certified = self._invitations.redeem(self._token_id, key, name, wall, issue)
+        chain, issuer_chain = certified.chain, certified.issuer_chain
         self.result = Granted(node_id(key), key, name, chain)
         return Grant(list(chain), list(issuer_chain), list(self._addresses[:8]))
