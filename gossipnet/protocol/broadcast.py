@@ -84,9 +84,12 @@ class Broadcast:
         if neighbours and not any(link.eager for link in neighbours):
             min(neighbours, key=lambda link: link.rtt or 1.0).eager = True
         for piece in _pieces(records):
-            along, beside = encode(Push(1, False, piece)), encode(Push(1, True, piece))
+            payloads: dict[bool, bytes] = {}
             for link in neighbours:
-                self._context.send_bytes(link.number, Lane.GOSSIP, along if link.eager else beside)
+                payload = payloads.get(link.eager)
+                if payload is None:
+                    payload = payloads[link.eager] = encode(Push(1, not link.eager, piece))
+                self._context.send_bytes(link.number, Lane.GOSSIP, payload)
         self._context.counters["records_pushed"] += len(records) * len(neighbours)
 
     def on_push(self, link: PeerLink, message: Push) -> None:

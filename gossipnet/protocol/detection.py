@@ -34,6 +34,10 @@ AUDIT, AUDIT_MEMBERS, AUDIT_AGE = 5.0, 32, 15.0
 whether anybody observes them: after a power cut of the whole mesh, whoever does not come back has
 no link that could break."""
 
+ACCUSER_BURST, ACCUSER_RATE = 64.0, 1.0
+"""Accusations that one member is believed at once, and per second after that: it has about ten
+neighbours, and stands in for a few more when many die together."""
+
 STUCK = 1.5
 """Seconds for which a difference of states may last before it is looked into."""
 
@@ -65,6 +69,7 @@ class Detection:
         self._tick_due = 0.0
         self._odd = False
         self._audited = 0
+        self._budgets: dict[NodeId, tuple[float, float]] = {}
         # Set by the engine that composes the parts.
         self.spread: Callable[[list[Accusation], int | None], None] = lambda _a, _link: None
         self.silent: Callable[[PeerLink], None] = lambda _link: None
@@ -235,6 +240,9 @@ class Detection:
         held = self._judgement.suspicions.get(subject.id)
         if held is not None and body.accuser[:16] in held.accusations:
             return False
+        if not self._within_budget(accuser.id):
+            self._context.counters["accusations_over_budget"] += 1
+            return False
         try:
             verify(
                 accuser.public_key,
@@ -251,6 +259,15 @@ class Detection:
         if subject.body.status != ALIVE:
             return False
         return self._judgement.hold(subject, accusation, body)
+
+    def _within_budget(self, accuser: NodeId) -> bool:
+        """One member that accuses everybody, again after each refutation, must not keep all busy."""
+        left, at = self._budgets.get(accuser, (ACCUSER_BURST, self._context.now))
+        left = min(ACCUSER_BURST, left + (self._context.now - at) * ACCUSER_RATE)
+        if left < 1.0:
+            return False
+        self._budgets[accuser] = (left - 1.0, self._context.now)
+        return True
 
     def _audit(self) -> None:
         """Probe members that nobody observes, if it is on this node to do so."""

@@ -36,6 +36,10 @@ REFUSED_FOR = 5.0
 BACKOFF_MIN, BACKOFF_MAX = 1.0, 30.0
 """Seconds between two dials of one address, doubling, jittered."""
 
+ATTEMPTS_MAX = 48
+"""Dials under way at one time, whatever for; the driver's own bound is higher, so that what it
+reports is about the other machine."""
+
 RETRY = 2.0
 """At least one attempt in this many seconds while anybody is unreachable."""
 
@@ -219,6 +223,9 @@ class Overlay:
             return True
         if not member.body.addresses or self.stopped:
             return False
+        if len(self.attempts) >= ATTEMPTS_MAX:
+            self._context.counters["dials_postponed"] += 1
+            return True
         first, *rest = member.body.addresses
         self._dial(Attempt(first, member.id, purpose, tuple(rest)))
         return True

@@ -23,7 +23,9 @@ from gossipnet.state.replica import Replica
 EVENTS_KEPT = 1000
 
 DROPS = (
+    "accusations_over_budget",
     "accusations_unknown",
+    "dials_postponed",
     "gaps_dropped",
     "joins_refused",
     "members_refused",
@@ -127,12 +129,13 @@ class Report:
         """
         lag = 0.0
         equal = True
+        own = self._replica.digest()[:8]
         for link in self._links.values():
             if link.neighbour:
-                self._detection.compare(link)
-                if link.differs_since is not None:
+                if link.vector != own:
                     equal = False
-                    lag = max(lag, self._context.now - link.differs_since)
+                    since = link.differs_since
+                    lag = max(lag, 0.0 if since is None else self._context.now - since)
         return equal and not self._sync.pulls, lag
 
     def status(self) -> dict[str, object]:

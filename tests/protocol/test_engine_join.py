@@ -122,8 +122,9 @@ def test_the_use_of_a_token_is_on_disk_before_the_newcomer_hears_of_it() -> None
 
     net[1].carry_out = watch  # type: ignore[method-assign,assignment]
     net.until(newcomer.listen, 2)
-    name = f"invite/{token.token_id.hex()}"
-    assert sent[-1][name] != stored[name]
+    name = f"invite/{token.token_id.hex()}/{newcomer.key.node_id.hex()}"
+    assert name in sent[-1]
+    assert name not in stored
 
 
 def test_a_token_works_once_but_again_for_the_same_key_even_after_a_restart() -> None:

@@ -213,3 +213,30 @@ def test_a_full_mesh_finds_room_and_no_node_has_too_many() -> None:
         target = machine.engine.overlay.target()
         assert target - 1 <= len(neighbours) <= target + 4
         assert len(machine.engine.links) == len(neighbours)
+
+
+def test_a_shrunken_mesh_parts_with_surplus_neighbours() -> None:
+    net = Net(12)
+    net.until(net.meshed, 10)
+    net.run(15)
+    for machine in net:
+        machine.engine.overlay.target = lambda: 3  # type: ignore[method-assign]
+    net.run(30)
+    for machine in net:
+        neighbours = [link for link in machine.engine.links.values() if link.neighbour]
+        assert 2 <= len(neighbours) <= 7
+    assert net.meshed()
+    assert not any(m.engine.context.counters["accusations_made"] for m in net)
+
+
+def test_one_hostile_member_that_accuses_everybody_removes_nobody_and_is_cut_short() -> None:
+    net = settled(8)
+    hostile = net[7].engine
+    for _ in range(300):
+        for member in hostile.membership.others():
+            if not member.suspected:
+                net[7].write(lambda engine, who=member.id: engine.detection.accuse(who, 1))
+        net.run(0.05)
+    assert not any(m.engine.context.counters["members_died"] for m in net)
+    assert all(m.engine.membership.incarnation < 120 for m in net)
+    assert net[0].engine.status()["drops"]
