@@ -70,7 +70,7 @@ class Faults:
     Attributes:
       crashes: All so far.
       done: How many faults of each kind have happened.
-      cut_until: Until when verdicts across a partition are excused; infinite during one.
+      cut_until: Until when verdicts about anybody are excused; infinite during a partition.
     """
 
     def __init__(self, world: World, network: Network, machines: list[Machine], plan: Plan) -> None:
@@ -202,10 +202,11 @@ class Faults:
     def _burst(self) -> None:
         self._network.set_loss(max(self._base_loss, 0.33))
         self._count("loss bursts")
+        seconds = self._duration() / 2
+        # Nobody promises anything for a sudden loss of a third: calm has taught short patience.
+        self.cut_until = max(self.cut_until, self._world.now + seconds + EXCUSE)
         self._world.after(
-            self._duration() / 2,
-            self._unless_over,
-            lambda: self._network.set_loss(self._base_loss),
+            seconds, self._unless_over, lambda: self._network.set_loss(self._base_loss)
         )
 
     # -- partitions ----------------------------------------------------------------------------

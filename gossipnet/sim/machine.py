@@ -49,7 +49,10 @@ WAKES_MAX = 2000
 class Core(Protocol):
     """The engine, as far as a driver needs it."""
 
-    committed: int
+    @property
+    def committed(self) -> int:
+        """Every commit up to this number is durable."""
+        ...
 
     def handle(self, event: Input, now: float, wall: float) -> None:
         """Take one input."""

@@ -6,6 +6,7 @@ process what two hundred machines do each for itself, and the answer is the same
 simulated: who is at the other end of a link is taken from the identity.
 """
 
+import functools
 from collections import Counter
 
 from gossipnet.identity.founding import found_mesh
@@ -17,11 +18,14 @@ from gossipnet.protocol.engine import Engine, EngineSettings
 from gossipnet.protocol.membership import Member
 from gossipnet.sim.machine import Core, Machine
 from gossipnet.sim.network import Conditions, Network
-from gossipnet.sim.world import World
+from gossipnet.sim.world import WALL_START, World
 from gossipnet.state.replica import Replica
 
 SEEDS = 3
 """Machines whose addresses all others are told."""
+
+MESHES = 16
+"""So many different sets of keys: runs share them, because making them takes as long as a run."""
 
 REMEMBERED = 1 << 18
 """Verified signatures that are remembered."""
@@ -38,10 +42,10 @@ class Mesh:
     def __init__(
         self, seed: int, nodes: int, conditions: Conditions, *, durability: str = "always"
     ) -> None:
-        remember_verified(REMEMBERED)
+        _remember_once()
         self.world = World(seed)
         self.network = Network(self.world, conditions)
-        self._identities: list[NodeIdentity] = list(found_mesh(nodes).identities)
+        self._identities = _identities(nodes, seed % MESHES)
         self._counters: Counter[str] = Counter()
         self.machines = [
             Machine(
@@ -111,6 +115,16 @@ class Mesh:
         )
         engine.start(dict(machine.disk.meta), now, wall)
         return engine
+
+
+@functools.cache
+def _remember_once() -> None:
+    remember_verified(REMEMBERED)
+
+
+@functools.cache
+def _identities(nodes: int, variant: int) -> tuple[NodeIdentity, ...]:
+    return found_mesh(nodes, seed=variant.to_bytes(1, "big"), wall=WALL_START - 3600).identities
 
 
 def _peer_of(identity: NodeIdentity) -> Peer:

@@ -49,6 +49,7 @@ class Options:
       operations: Free operations of each node, in bursts of ``burst``.
       keys: Shared keys of each type.
       healed_within: Seconds after the last fault in which everything must be equal.
+      hard: The network is so bad that a verdict about somebody who lives is counted, not blamed.
       early: End as soon as everything that must become true has.
     """
 
@@ -64,6 +65,7 @@ class Options:
     burst: int = 10
     keys: int = 6
     healed_within: float = HEALED_WITHIN
+    hard: bool = False
     early: bool = False
 
 
@@ -216,6 +218,8 @@ class Simulation:
         self._learned.setdefault((subject.index, happening.machine.index), happening.at)
         if not self.faults.excused(subject):
             self.report.false_deaths += 1
+            if self.options.hard:
+                return
             self._mistakes.append(
                 f"{happening.machine.name} at {happening.at:.3f} s, which lives: {event.text}"
             )

@@ -8,7 +8,7 @@ import random
 
 from gossipnet.sim.faults import PARTITIONS, Plan
 from gossipnet.sim.network import Conditions
-from gossipnet.sim.scenario import Options
+from gossipnet.sim.scenario import HEALED_WITHIN, Options
 
 
 def draw(seed: int, nodes: int, operations: int = 200, duration: float = 30.0) -> Options:
@@ -26,6 +26,7 @@ def draw(seed: int, nodes: int, operations: int = 200, duration: float = 30.0) -
     def often(most: int) -> int:
         return 0 if calm or rng.random() < 0.4 else rng.randrange(1, most + 1)
 
+    loss = 0.0 if calm else rng.choice((0.0, 0.0, 0.01, 0.05, 0.25))
     latency = rng.choice(((0.0001, 0.001), (0.005, 0.025), (0.02, 0.15)))
     return Options(
         nodes=nodes,
@@ -34,7 +35,7 @@ def draw(seed: int, nodes: int, operations: int = 200, duration: float = 30.0) -
         conditions=Conditions(
             latency=latency,
             jitter=latency[1] * rng.choice((0.0, 0.1, 1.0)),
-            loss=0.0 if calm else rng.choice((0.0, 0.0, 0.01, 0.05, 0.25)),
+            loss=loss,
             duplicate=0.0 if calm else rng.choice((0.0, 0.0, 0.1)),
             bandwidth=rng.choice((12_500_000.0, 12_500_000.0, 250_000.0)),
         ),
@@ -55,5 +56,7 @@ def draw(seed: int, nodes: int, operations: int = 200, duration: float = 30.0) -
         operations=operations,
         burst=rng.choice((1, 8, 30)) if operations <= 300 else rng.choice((8, 30, 100)),
         keys=rng.choice((1, 3, 10)),
+        healed_within=HEALED_WITHIN if loss < 0.1 else 6 * HEALED_WITHIN,
+        hard=loss >= 0.1,
         early=True,
     )

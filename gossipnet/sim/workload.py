@@ -197,7 +197,7 @@ class Workload:
         keyspace.remove(self._key(rng, self._sets), names)
 
     def _store_set(self, keyspace: Keyspace, rng: random.Random) -> None:
-        one, other = rng.sample(self._sets, 2)
+        one, other = rng.choice(self._sets), rng.choice(self._sets)
         union = dict.fromkeys([*keyspace.members(one), *keyspace.members(other)])
         keyspace.store_set(rng.choice(self._sets), list(union))
 
