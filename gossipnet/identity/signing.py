@@ -143,16 +143,7 @@ def verify(
     Raises:
       BadSignature: Anything is wrong with the signature, lengths included.
     """
-    if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
-        raise BadSignature("wrong length")
-    message = _message(domain, mesh_id, body)
-    if _verified is None:
-        _check(public_key, message, signature)
-        return
-    digest = hashlib.blake2b(public_key + signature + message, digest_size=32).digest()
-    if digest not in _verified:
-        _check(public_key, message, signature)
-        _verified.add(digest)
+    _verify_message(public_key, _message(domain, mesh_id, body), signature)
 
 
 def check_public_key(public_key: bytes) -> None:
@@ -172,11 +163,21 @@ def _is_valid_point(public_key: bytes) -> bool:
     return bool(crypto_core_ed25519_is_valid_point(public_key))
 
 
-def _check(public_key: bytes, message: bytes, signature: bytes) -> None:
+def _verify_message(public_key: bytes, message: bytes, signature: bytes) -> None:
+    # Before anything else: the lengths are what lets the digest below be read in one way only.
+    if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+        raise BadSignature("wrong length")
+    digest = b""
+    if _verified is not None:
+        digest = hashlib.blake2b(public_key + signature + message, digest_size=32).digest()
+        if digest in _verified:
+            return
     try:
         VerifyKey(public_key).verify(message, signature)
     except BadSignatureError:
         raise BadSignature from None
+    if _verified is not None:
+        _verified.add(digest)
 
 
 def _message(domain: Domain, mesh_id: bytes, body: bytes) -> bytes:
