@@ -1,5 +1,6 @@
 """The blocking client: every RESP3 type, every way in which a daemon can fail to answer."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -193,12 +194,24 @@ def test_nobody_there(tmp_path: Path) -> None:
         connect(tmp_path / ("x" * 200))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
-def test_socket_of_someone_else() -> None:
-    with fake_socket() as fake:
-        fake.path.chmod(0)
-        with pytest.raises(Denied, match="not yours"):
-            connect(fake.home)
+@pytest.mark.parametrize(
+    ("number", "kind", "told"),
+    [
+        (errno.EACCES, Denied, "not yours"),
+        (errno.EAGAIN, TimedOut, "stuck or overrun"),
+        (errno.ENOTDIR, DaemonNotRunning, "start it"),
+        (errno.EMFILE, UsageError, "Too many open files"),
+    ],
+)
+def test_what_the_system_says_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception], told: str
+) -> None:
+    def refuse(_self: socket.socket, _path: str) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)  # root may open everything
+    with pytest.raises(kind, match=told):
+        connect(socket="/tmp/any.sock")
 
 
 def test_an_explicit_socket_needs_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
