@@ -2,12 +2,16 @@
 
 Causality decides every conflict, so a wrong clock corrupts nothing; but records stamped more than
 60 s ahead wait in every peer's quarantine, so writing with such a clock would only look like it
-worked. Knows links, not the keyspace.
+worked. A clock far behind shows in this node's own certificate, which begins in its future; no
+peer is needed to see that, and no peer's certificate would hold. Knows links, not the keyspace.
 """
 
 from collections.abc import Callable
 from statistics import median
 
+from gossipnet.identity.certificate import Certificate
+from gossipnet.identity.node import NodeIdentity
+from gossipnet.identity.trust import CLOCK_SECONDS
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.links import PeerLink
 
@@ -43,12 +47,30 @@ def clock_complaint(links: list[PeerLink]) -> str | None:
     )
 
 
+def certificate_complaint(certificate: Certificate, wall: float) -> str | None:
+    """One sentence if, by this machine's clock, its own certificate is not valid, else None."""
+    if wall < certificate.not_before - CLOCK_SECONDS:
+        return (
+            f"this machine's clock is at least {_span(certificate.not_before - wall)} behind, for "
+            "its own certificate begins only then; set it right, and everything goes on"
+        )
+    if wall > certificate.not_after + CLOCK_SECONDS:
+        return (
+            f"this node's certificate ended {_span(wall - certificate.not_after)} ago: let this "
+            "machine join anew, or set its clock right if that is ahead"
+        )
+    return None
+
+
 class ClockWatch:
     """Looks now and then, and says when writing must stop and when it may go on."""
 
-    def __init__(self, context: Context, links: dict[int, PeerLink]) -> None:
+    def __init__(
+        self, context: Context, links: dict[int, PeerLink], identity: NodeIdentity
+    ) -> None:
         self._context = context
         self._links = links
+        self._identity = identity
         self._wrong = False
         # Set by the engine: told the complaint, or None when the clock is right again.
         self.changed: Callable[[str | None], None] = lambda _complaint: None
@@ -59,7 +81,9 @@ class ClockWatch:
 
     def _look(self) -> None:
         self._context.timers.set("clock", self._context.after(EVERY, 0.1), self._look)
-        complaint = clock_complaint(list(self._links.values()))
+        complaint = certificate_complaint(
+            self._identity.certificate, self._context.wall
+        ) or clock_complaint(list(self._links.values()))
         if complaint is not None:
             if not self._wrong:
                 self._context.event("clock-wrong", complaint, "error")

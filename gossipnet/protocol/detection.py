@@ -29,7 +29,7 @@ from gossipnet.protocol.wire import (
 STALL = 0.5
 """A tick that is this late says that this node, not its peers, was away."""
 
-AUDIT, AUDIT_MEMBERS, AUDIT_AGE = 5.0, 32, 15.0
+AUDIT, AUDIT_MEMBERS, AUDIT_AGE = 10.0, 32, 15.0
 """Every so many seconds, so many members (an eighth, if that is more) of this age are looked at
 whether anybody observes them: after a power cut of the whole mesh, whoever does not come back has
 no link that could break."""
@@ -261,7 +261,7 @@ class Detection:
         return self._judgement.hold(subject, accusation, body)
 
     def _within_budget(self, accuser: NodeId) -> bool:
-        """One member that accuses everybody, again after each refutation, must not keep all busy."""
+        """One member that accuses all, again after each refutation, must not keep all busy."""
         left, at = self._budgets.get(accuser, (ACCUSER_BURST, self._context.now))
         left = min(ACCUSER_BURST, left + (self._context.now - at) * ACCUSER_RATE)
         if left < 1.0:

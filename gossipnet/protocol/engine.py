@@ -119,7 +119,7 @@ class Engine:
         self.life = LinkLife(
             context, self.membership, self.overlay, self.detection, self.judgement, links
         )
-        self.clock = ClockWatch(context, links)
+        self.clock = ClockWatch(context, links, identity)
         self.roster = Roster(context, self.membership, self.judgement)
         self.broadcast = Broadcast(context, replica, links)
         self.sync = Sync(context, replica, links, self.membership.digest)

@@ -88,7 +88,8 @@ class Judgement:
         The caller has checked who signed it.
         """
         held = self.suspicions.get(member.id)
-        if held is None or held.incarnation != body.incarnation:
+        fresh = held is None or held.incarnation != body.incarnation
+        if held is None or fresh:
             held = Suspicion(body.incarnation, self.observers(member), self._named(member))
             held.asked = body.accuser == self._membership.me
             self.suspicions[member.id] = held
@@ -105,8 +106,17 @@ class Judgement:
             return False
         held.accusations[body.accuser[:16]] = (accusation, body)
         held.surrogates = frozenset()  # views may have changed: choose anew
-        self._judge_all()
+        self._judge(member)
+        if fresh:
+            self._judge_observed(member)
         return True
+
+    def _judge_observed(self, member: Member) -> None:
+        """An observer that is accused can complete the case against whom it observed."""
+        for prefix in sorted(member.neighbours | member.previous):
+            other = self._membership.find(prefix)
+            if other is not None and other.id in self.suspicions:
+                self._judge(other)
 
     def _look_after_orphans(self, member: Member) -> None:
         """Whoever it observed may have nobody left: the surrogates look there at once."""
@@ -188,11 +198,6 @@ class Judgement:
             if not self.linked(member.id):
                 self.probe(member)
 
-    def _judge_all(self) -> None:
-        # One accusation can complete the case against another member: they are judged together.
-        for node in list(self.suspicions):
-            self._judge(self._membership.members[node])
-
     def _judge(self, member: Member) -> None:
         held = self.suspicions.get(member.id)
         if held is None or member.dead:
@@ -253,7 +258,6 @@ class Judgement:
         self._context.timers.cancel(("drop", member.id))
         self._context.event("member-dead", f"{member.name} is dead: {why}", "warning", member.id)
         self.changed(member)
-        self._judge_all()
 
     def clear(self, member: Member, why: str) -> None:
         """Drop what is held against a member: it refuted, came back, or nobody agreed."""

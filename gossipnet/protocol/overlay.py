@@ -36,7 +36,7 @@ REFUSED_FOR = 5.0
 BACKOFF_MIN, BACKOFF_MAX = 1.0, 30.0
 """Seconds between two dials of one address, doubling, jittered."""
 
-ATTEMPTS_MAX = 48
+ATTEMPTS_MAX = 24
 """Dials under way at one time, whatever for; the driver's own bound is higher, so that what it
 reports is about the other machine."""
 

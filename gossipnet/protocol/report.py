@@ -131,11 +131,10 @@ class Report:
         equal = True
         own = self._replica.digest()[:8]
         for link in self._links.values():
-            if link.neighbour:
-                if link.vector != own:
-                    equal = False
-                    since = link.differs_since
-                    lag = max(lag, 0.0 if since is None else self._context.now - since)
+            if link.neighbour and link.vector != own:
+                equal = False
+                since = link.differs_since
+                lag = max(lag, 0.0 if since is None else self._context.now - since)
         return equal and not self._sync.pulls, lag
 
     def status(self) -> dict[str, object]:
