@@ -42,7 +42,7 @@ class Mesh:
     def __init__(
         self, seed: int, nodes: int, conditions: Conditions, *, durability: str = "always"
     ) -> None:
-        _remember_once()
+        remember_once()
         self.world = World(seed)
         self.network = Network(self.world, conditions)
         self._identities = _identities(nodes, seed % MESHES)
@@ -118,7 +118,8 @@ class Mesh:
 
 
 @functools.cache
-def _remember_once() -> None:
+def remember_once() -> None:
+    """Switch the memory for signatures on; kept from run to run."""
     remember_verified(REMEMBERED)
 
 
