@@ -37,10 +37,7 @@ def renew_author(log: Log, body: Body, trust: Trust) -> int:
 def may_write(log: Log, record: Record, body: Body) -> bool:
     """Whether all operations of a record are covered; one that is not voids the whole record."""
     certificate = log.certificate
-    when = stamp_ms(record.stamp)
-    if when < certificate.not_before * 1000 - SLACK_MS:
-        return False
-    if when > certificate.not_after * 1000 + SLACK_MS:
+    if not timely(certificate, stamp_ms(record.stamp)):
         return False
     if certificate.writes_everything:
         return True
@@ -48,6 +45,12 @@ def may_write(log: Log, record: Record, body: Body) -> bool:
         isinstance(operation, OpenLog | Renew) or certificate.allows("write", operation.key)
         for operation in body.operations
     )
+
+
+def timely(certificate: Certificate, when_ms: int) -> bool:
+    """Whether a record with this stamp (unix ms) may be its subject's."""
+    earliest = certificate.not_before * 1000 - SLACK_MS
+    return earliest <= when_ms <= certificate.not_after * 1000 + SLACK_MS
 
 
 def write_rule(certificate: Certificate) -> str:

@@ -11,10 +11,10 @@ from gossipnet.identity.signing import SecretKey
 from gossipnet.identity.trust import Trust
 from gossipnet.ids import LogId, NodeId
 from gossipnet.state import record
-from gossipnet.state.authority import write_rule
+from gossipnet.state.authority import timely, write_rule
 from gossipnet.state.batch import Batch
-from gossipnet.state.clock import HybridClock
-from gossipnet.state.errors import NotPermitted
+from gossipnet.state.clock import HybridClock, stamp_ms
+from gossipnet.state.errors import NotPermitted, WritesRefused
 from gossipnet.state.logs import Logs
 from gossipnet.state.operations import OpenLog, Renew, encode_body
 from gossipnet.state.outcome import AppliedRecord
@@ -65,9 +65,25 @@ class OwnLog:
         """Whether anything waits to be sealed or handed out."""
         return bool(self._sealed) or (self._batch is not None and bool(self._batch.operations))
 
+    @property
+    def timely(self) -> bool:
+        """Whether a record written now lies within the certificate's time."""
+        host = self._host
+        return timely(self.certificate, max(host.wall_ms, stamp_ms(host.clock.last)))
+
     def permit(self, key: bytes) -> None:
-        """Raise `NotPermitted` if this node may not write ``key``."""
+        """Raise `NotPermitted` if this node may not write ``key``.
+
+        Every node would void a record from outside the certificate's time, this one too when it
+        starts again: such a write must not look as if it had worked.
+        """
         certificate = self.certificate
+        if not self.timely:
+            raise WritesRefused(
+                "CLOCKSKEW",
+                "by this machine's clock its certificate is not valid now: set the clock right if "
+                "it is wrong, else renew the certificate",
+            )
         if not (certificate.writes_everything or certificate.allows("write", key)):
             raise NotPermitted(write_rule(certificate))
 
@@ -77,6 +93,10 @@ class OwnLog:
             self.close_batch()
         if self._batch is None:
             self._batch = self._start()
+        elif not self._batch.operations:
+            # Opened by something that wrote nothing, perhaps long ago: its stamp must be of now.
+            log = self._host.logs.by_number[self._batch.number]
+            log.stamps[-1] = self._host.clock.tick(self._host.wall_ms)
         return self._batch
 
     def _start(self) -> Batch:

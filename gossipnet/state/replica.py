@@ -318,7 +318,7 @@ class Replica:
 
     def _reap(self, wall_ms: int) -> None:
         keyspace = self.keyspace
-        if keyspace.refusal is not None or not keyspace.hidden:
+        if not self._reaping or not keyspace.hidden:
             return
         own = self._own.author
         for key, number in keyspace.to_reap(wall_ms):
@@ -328,10 +328,14 @@ class Replica:
                 keyspace.reap(key)
                 self.counters["keys_reaped"] += 1
 
+    @property
+    def _reaping(self) -> bool:
+        return self.keyspace.refusal is None and self._own.timely
+
     def next_due(self) -> float:
         """Unix seconds at which `advance` has something to do, or infinity."""
         # While nothing may be written nothing is reaped: its time would come at once, for ever.
-        deadline = self.keyspace.next_deadline_ms(reaping=self.keyspace.refusal is None)
+        deadline = self.keyspace.next_deadline_ms(reaping=self._reaping)
         return min(deadline / 1000 if deadline is not None else inf, self._waiting.next_due())
 
     # -- the own disk --------------------------------------------------------------------------
