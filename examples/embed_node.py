@@ -11,6 +11,7 @@ import sys
 import trio
 
 import gossipnet
+from gossipnet.node import Node
 from gossipnet.state.keyspace import Keyspace
 
 
@@ -30,8 +31,20 @@ async def main(home: str, listen: str = "127.0.0.1:0") -> None:
             f"start number {starts} of node {node.identity.name}, listening on {node.listening[0]}"
         )
         print(f"greeting: {node.get(b'greeting')!r}")  # a dictionary read: nothing to await
+
+        # A node that lives as long as its program never needs this: others hear of a write within
+        # milliseconds of the link being up. A program this short has to wait for a first link.
+        with trio.move_on_after(5):
+            while not reached_somebody(node):  # noqa: ASYNC110 - asked a few times, at the end
+                await trio.sleep(0.05)
         for member in node.members():
             print(f"member {member['name']} is {member['state']}")
+
+
+def reached_somebody(node: Node) -> bool:
+    """Whether a neighbour holds everything that this node does."""
+    status = node.status()
+    return bool(status["neighbours"] and status["converged"])
 
 
 if __name__ == "__main__":
