@@ -94,7 +94,7 @@ def read_private(path: Path, limit: int) -> bytes:
         raise
     except OSError as error:
         raise HomeError(f"cannot read {path}: {error.strerror}; check its owner and mode") from None
-    with open(fd, "rb") as file:
+    try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise HomeError(f"{path} is not a file: move it away")
@@ -104,10 +104,12 @@ def read_private(path: Path, limit: int) -> bytes:
                 f"others may read {path} (mode {stat.S_IMODE(found.st_mode):04o}): close it with "
                 f"`chmod 600 {path}`, and consider whether anyone has read it"
             )
-        try:
+        with open(fd, "rb", closefd=False) as file:
             data = file.read(limit + 1)
-        except OSError as error:
-            raise HomeError(f"cannot read {path}: {error.strerror}") from None
+    except OSError as error:
+        raise HomeError(f"cannot read {path}: {error.strerror}") from None
+    finally:
+        os.close(fd)
     if len(data) > limit:
         raise HomeError(f"{path} is damaged: it is longer than {limit} bytes")
     return data

@@ -7,6 +7,7 @@ The check line tells a damaged file from a wrong passphrase. Knows nothing of pa
 import base64
 import binascii
 import hashlib
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -27,6 +28,7 @@ _MAX_MEMORY = 512 * 1024 * 1024
 """A file must not be able to ask for more: it may come from anywhere."""
 _MAX_PASSPHRASE_BYTES = 1024
 _CHECK_BYTES = 8
+_ANY_HEAD = re.compile(r"gossipnet [a-z]{1,16} key, version [0-9]{1,9}\n")
 _PLAIN_ROOT = "NOT ENCRYPTED: whoever reads this can let anyone into the mesh"
 
 
@@ -158,7 +160,7 @@ def _parse(kind: str, data: bytes, where: str) -> dict[str, str]:
     except UnicodeDecodeError:
         raise IdentityError(_damaged(where)) from None
     if not text.startswith(_head(kind) + "\n"):
-        if text.startswith("gossipnet ") and " key, version " in text[:64]:
+        if _ANY_HEAD.match(text):
             raise IdentityError(
                 f"{where} is another kind of key, or a newer gossipnet's: {kind!r} "
                 "version 1 is wanted here"
