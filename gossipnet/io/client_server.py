@@ -154,6 +154,8 @@ class ClientServer:
             self._wrote = False
             self._driver.flush()
         await trio.lowlevel.checkpoint()
+        if self._stuck or self._accept_at:
+            self._deadlines(trio.current_time())
 
     async def _rest(self, descriptor: int) -> None:
         """Sleep until a socket is ready, a bell rings, or a deadline is over."""

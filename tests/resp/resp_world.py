@@ -8,6 +8,8 @@ import hiredis
 
 from gossipnet.errors import NotFound
 from gossipnet.identity.founding import found_mesh
+from gossipnet.identity.home import NodeIdentity
+from gossipnet.ids import text
 from gossipnet.resp.service import Service
 from gossipnet.state.replica import Replica
 
@@ -18,11 +20,11 @@ IDENTITY = found_mesh(1, wall=WALL).identities[0]
 class LoneMesh:
     """What commands see of an engine, with commits that happen when a test says so."""
 
-    def __init__(self, wall: float = WALL) -> None:
-        self.identity = IDENTITY
+    def __init__(self, wall: float = WALL, identity: NodeIdentity = IDENTITY) -> None:
+        self.identity = identity
         self.wall = wall
         self.replica = Replica(
-            key=IDENTITY.key, chain=IDENTITY.chain, trust=IDENTITY.trust, epoch=1, wall=wall
+            key=identity.key, chain=identity.chain, trust=identity.trust, epoch=1, wall=wall
         )
         self.replica.advance(wall)
         self.keyspace = self.replica.keyspace
@@ -42,9 +44,7 @@ class LoneMesh:
         return self.issued
 
     def members_table(self) -> list[dict[str, Any]]:
-        from gossipnet.ids import text
-
-        own = {"name": "ada", "id": text(IDENTITY.node_id), "state": "alive", "rtt_ms": None}
+        own = {"name": "ada", "id": text(self.identity.node_id), "state": "alive", "rtt_ms": None}
         return [{**own, "address": "", "behind": 0, "roles": ["member"], "zone": ""}]
 
     def status(self) -> dict[str, Any]:
