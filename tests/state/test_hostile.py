@@ -12,7 +12,7 @@ from gossipnet import ids
 from gossipnet.errors import RemoteProtocolError, StoreError
 from gossipnet.identity.founding import admit, expand
 from gossipnet.identity.node import NodeIdentity
-from gossipnet.state import record
+from gossipnet.state import record, waiting
 from gossipnet.state.errors import NotPermitted, TooLarge
 from gossipnet.state.operations import (
     AnyOperation,
@@ -24,7 +24,6 @@ from gossipnet.state.operations import (
     encode_body,
 )
 from gossipnet.state.replica import AppliedRecord, Replica, Status
-from gossipnet.state.waiting import HELD_RECORDS
 
 A, B, C = (mesh().identities[number] for number in range(3))
 
@@ -244,14 +243,15 @@ def test_what_an_operation_depends_on_comes_first() -> None:
     assert reader.keyspace.get(b"k0") is None
 
 
-def test_what_waits_is_bounded() -> None:
+def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "HELD_RECORDS", 50)
     author = Author(A)
     reader = replica(B)
     reader.ingest(author.write([]), WALL)
     author.write([])
-    for _ in range(HELD_RECORDS + 10):
+    for _ in range(60):
         reader.ingest(author.write([]), WALL)
-    assert reader.held == HELD_RECORDS
+    assert reader.held == 50
     assert reader.counters["held_dropped"] == 10
 
 
