@@ -1,9 +1,9 @@
 """Checks over a running simulation: ``always_*``, ``eventually_*`` and ``finally_*``.
 
-A check is a function that says what is wrong, or nothing. An *always* check is asked again and again
-and must never complain; an *eventually* check must stop complaining within its time, and the time
-it took is kept; a *finally* check is asked once, when everything is healed and quiet. Knows
-nothing of what is checked.
+A check is a function that says what is wrong, or nothing. An *always* check is asked again and
+again and must never complain; an *eventually* check must stop complaining within its time, and
+the time it took is kept; a *finally* check is asked once, when everything is healed and quiet.
+Knows nothing of what is checked.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 """What goes wrong in a run: crashes, partitions, pauses, resets, wrong clocks, bursts of loss.
 
-Faults are drawn from the seed, begin and end by themselves, and are all over after `heal`. They also
-keep the truth against which verdicts are judged: who is really up, and since when. Knows no engine.
+Faults are drawn from the seed, begin and end by themselves, and are all over after `heal`. They
+also keep the truth against which verdicts are judged: who is really up, and since when. Knows no
+engine.
 """
 
 import random

@@ -1,7 +1,8 @@
 """Options drawn from the seed, fault rates included: every run is another world.
 
-A fixed mixture of faults finds the bugs of that mixture. Here each kind is absent from some runs and
-frequent in others, and one run in ten has no fault at all (swarm testing, Groce et al., ISSTA 2012).
+A fixed mixture of faults finds the bugs of that mixture. Here each kind is absent from some runs
+and frequent in others, and one run in ten has no fault at all (swarm testing, Groce et al., ISSTA
+2012).
 """
 
 import random
