@@ -126,7 +126,9 @@ class ClientServer:
                 await self._rest(descriptor)
                 turn_ends = time.monotonic() + TURN_SECONDS
                 continue
-            self.service.wall_ms = int(driver.wall() * 1000)
+            wall = driver.wall()
+            self.service.wall_ms = int(wall * 1000)
+            driver.engine.touch(trio.current_time(), wall)
             work: list[Client] = list(self._busy)
             self._busy.clear()
             for key, events in ready:

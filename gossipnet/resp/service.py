@@ -141,9 +141,9 @@ class Service:
         kind = self.keyspace.type_of(key)
         value = self.keyspace.get(key) if kind == "string" else None
         named = (kind or "none").encode()
-        return Push(
-            [b"change", key, event.encode(), named, value, self._author(log), stamp_ms(stamp)]
-        )
+        # An expiry is nobody's write: each node sees it by its own clock.
+        author, wall_ms = self._author(log) if log >= 0 else b"", stamp_ms(stamp)
+        return Push([b"change", key, event.encode(), named, value, author, wall_ms or self.wall_ms])
 
     def _author(self, log: int) -> bytes:
         """The name of the member that writes a log; its id while the name is not known."""

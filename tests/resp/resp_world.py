@@ -33,6 +33,9 @@ class LoneMesh:
         self.left = False
         self.invited: list[tuple[object, ...]] = []
 
+    def touch(self, _now: float, wall: float) -> None:
+        self.replica.touch(wall)
+
     def ticket(self) -> int:
         return self.issued + 1 if self.replica.dirty else self.issued
 

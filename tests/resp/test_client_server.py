@@ -190,6 +190,25 @@ async def test_each_write_waits_for_its_own_commit(path: Path) -> None:
         assert await receive(one, 4) == b":3\r\n"
 
 
+async def test_quit_waits_for_the_writes_before_it(path: Path) -> None:
+    driver = HandDriver(at_once=False)
+    async with serving(path, driver), await connect(path) as stream:
+        await stream.send_all(request("SET", "k", "v") + request("QUIT") + request("PING"))
+        await until(lambda: driver.engine.issued == 1)
+        driver.commit(1)
+        assert await everything(stream) == b"+OK\r\n+OK\r\n"
+
+
+async def test_a_key_ends_without_anybody_turning_the_engine(path: Path) -> None:
+    driver = HandDriver()
+    async with serving(path, driver), await connect(path) as stream:
+        await stream.send_all(request("SET", "k", "v", "PX", 100))
+        assert await receive(stream, 5) == b"+OK\r\n"
+        driver.engine.wall += 1
+        await stream.send_all(request("GET", "k"))
+        assert await receive(stream, 5) == b"$-1\r\n"
+
+
 async def test_an_exec_is_held_like_any_write(path: Path) -> None:
     driver = HandDriver(at_once=False)
     async with serving(path, driver), await connect(path) as stream:

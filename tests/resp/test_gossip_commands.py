@@ -100,6 +100,15 @@ def test_watch_streams_changes_that_match() -> None:
     assert third[1:5] == [b"a:1", b"del", b"none", None]
 
 
+def test_an_expiry_is_a_change_without_an_author() -> None:
+    service = open_service()
+    watcher = Caller(service, protocol=3)
+    watcher.call("SET", "k", "v", "PX", 50)
+    watcher.call("GOSSIP", "WATCH", "*")
+    service.mesh.touch(0.0, WALL + 1)
+    assert pushes(watcher) == [[b"change", b"k", b"expired", b"none", None, b"", int(WALL * 1000)]]
+
+
 def test_watchers_in_resp2_get_arrays_and_unwatch_ends_it() -> None:
     service = open_service()
     watcher = Caller(service)
