@@ -6,7 +6,7 @@ worked. A clock far behind shows in this node's own certificate, which begins in
 peer is needed to see that, and no peer's certificate would hold. Knows links, not the keyspace.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from statistics import median
 
 from gossipnet.identity.certificate import Certificate
@@ -22,21 +22,26 @@ EVERY = 10.0
 """Seconds between two looks."""
 
 
-def clock_offset(links: list[PeerLink]) -> float | None:
+def clock_offset(links: Iterable[PeerLink], context: Context) -> float | None:
     """Median of (peer's clock - ours) in seconds over greeted links; None without any."""
-    offsets = [link.clock_offset for link in links if link.greeted]
+    offsets = _offsets(links, context)
     return median(offsets) if offsets else None
 
 
-def clock_complaint(links: list[PeerLink]) -> str | None:
+def _offsets(links: Iterable[PeerLink], context: Context) -> list[float]:
+    ours = context.wall - context.now
+    return [link.clock_base - ours for link in links if link.greeted]
+
+
+def clock_complaint(links: Iterable[PeerLink], context: Context) -> str | None:
     """One sentence if this machine's clock is off by more than is tolerated, else None.
 
     Silent when the peers do not agree among themselves: at least half must see the same fault.
     """
-    offset = clock_offset(links)
-    if offset is None or abs(offset) <= TOLERATED:
+    seen = _offsets(links, context)
+    offset = median(seen) if seen else 0.0
+    if abs(offset) <= TOLERATED:
         return None
-    seen = [link.clock_offset for link in links if link.greeted]
     agreeing = sum(1 for other in seen if abs(other - offset) <= TOLERATED)
     if 2 * agreeing < len(seen):
         return None
@@ -83,7 +88,7 @@ class ClockWatch:
         self._context.timers.set("clock", self._context.after(EVERY, 0.1), self._look)
         complaint = certificate_complaint(
             self._identity.certificate, self._context.wall
-        ) or clock_complaint(list(self._links.values()))
+        ) or clock_complaint(self._links.values(), self._context)
         if complaint is not None:
             if not self._wrong:
                 self._context.event("clock-wrong", complaint, "error")

@@ -148,7 +148,7 @@ class LinkLife:
         link.greeted = True
         link.instance = hello.instance
         link.total, link.vector = hello.total, hello.vector[:8]
-        link.clock_offset = hello.wall_ms / 1000 - self._context.wall
+        link.clock_base = hello.wall_ms / 1000 - self._context.now
         link.observed = hello.observed
         if not self._settle(link):
             return

@@ -40,7 +40,8 @@ class PeerLink:
       total: Records the peer had applied when it last said.
       vector: First 8 bytes of the digest it last said.
       differs_since: ``now`` since when its digest differs from ours; None while equal.
-      clock_offset: Peer's wall clock minus ours, seconds.
+      clock_base: Peer's wall clock minus our monotonic clock, seconds: our own wall clock may be
+        set while the link lives.
       differs_goal: Records that both had to have applied for it to count as progress.
       compared_at: ``now`` when a lasting difference was last looked into.
     """
@@ -68,7 +69,7 @@ class PeerLink:
     differs_since: float | None = None
     differs_goal: int = 0
     compared_at: float = 0.0
-    clock_offset: float = 0.0
+    clock_base: float = 0.0
     ping_number: int = 0
     ping_sent_at: float | None = None
     pruned_at: float = -1.0

@@ -143,7 +143,7 @@ class Report:
         members = list(self._membership.members.values())
         links = list(self._links.values())
         converged, lag = self.converged()
-        offset = clock_offset(links)
+        offset = clock_offset(links, self._context)
         return {
             "mesh_id": ids.text(identity.trust.mesh_id),
             "mesh": identity.trust.mesh_name,
@@ -171,7 +171,7 @@ class Report:
             "sync": self._sync.progress(),
             "clock": {
                 "offset_s": None if offset is None else round(offset, 3),
-                "complaint": clock_complaint(links) or "",
+                "complaint": clock_complaint(links, self._context) or "",
             },
             "certificate_days": round((identity.not_after - self._context.wall) / _DAY, 1),
             "uptime_s": round(self._context.now - self._started_at, 3),
