@@ -56,7 +56,10 @@ def _check(operation: AnyOperation, heads: list[int], own: int) -> None:
     _check_seen(operation.seen, heads)
     if isinstance(operation, Set | Delete):
         _check_cells(operation.cells, heads)
-    if isinstance(operation, Delete | HashSet | HashDelete):
+    if isinstance(operation, Delete):
+        for _kind, _name, cells in operation.part_cells:
+            _check_cells(cells, heads)
+    if isinstance(operation, HashSet | HashDelete):
         for _name, cells in operation.field_cells:
             _check_cells(cells, heads)
 

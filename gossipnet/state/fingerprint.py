@@ -32,6 +32,10 @@ def _compound(compound: Compound, logs: Logs) -> object:
         None if compound.string is None else _register(compound.string, logs),
         [(name, _register(fields[name], logs)) for name in sorted(fields)],
         [(name, _dots(dots_of(members[name]), logs)) for name in sorted(members)],
+        [
+            (kind, part.fingerprint(lambda dot: _dot(dot, logs)))
+            for kind, part in sorted((compound.parts or {}).items())
+        ],
         None
         if expiry is None
         else (

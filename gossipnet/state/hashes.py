@@ -1,13 +1,18 @@
-"""Hashes: each field is a string with a counter part of its own."""
+"""Hashes: each field is a string with a counter part of its own.
+
+What their operations do, reads and local writes.
+"""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import Seen, see
 from gossipnet.state.errors import NotAFloat, NotAnInteger, OutOfRange, TooLarge, WrongType
 from gossipnet.state.operations import HashDelete, HashIncrement, HashSet
+from gossipnet.state.references import cells_of, counted, seen_of
 from gossipnet.state.strings import Strings, _float_step, own_cell
-from gossipnet.state.types.entry import Compound
+from gossipnet.state.types.entry import Compound, compound_of
 from gossipnet.state.types.number import LIMIT, Amount, add, to_wire, written
 from gossipnet.state.types.register import Register
 from gossipnet.state.writer import VALUE_MAX
@@ -123,3 +128,61 @@ def _seen_of_fields(fields: Fields, names: Iterable[bytes]) -> tuple[Seen, list[
             if register.cells is not None:
                 counted.append(name)
     return seen, counted
+
+
+# ---------------------------------------------------------------- what operations do
+
+
+def apply_hash_set(core: Core, op: HashSet, table: list[int], dot: int) -> str:
+    """Assign fields."""
+    seen = seen_of(op.seen, table)
+    cells = {name: cells_of(refs, table) for name, refs in op.field_cells}
+    compound = compound_of(core.raw(op.key))
+    if compound.fields is None:
+        compound.fields = {}
+    for name, value in op.pairs:
+        register = compound.fields.get(name)
+        if register is None:
+            compound.fields[name] = Register(dot, value)
+        elif register.assign(dot, value, seen, cells.get(name, {}), core.order_of):
+            core.conflicts["hash"] += 1
+    core.settle(op.key, compound)
+    return "hset"
+
+
+def apply_hash_increment(core: Core, op: HashIncrement, table: list[int], dot: int) -> str:
+    """Move one author's counter cell of a field on."""
+    cell, previous, before, total = counted(op, table, dot)
+    compound = compound_of(core.raw(op.key))
+    if compound.fields is None:
+        compound.fields = {}
+    register = compound.fields.get(op.name)
+    if register is None:
+        register = compound.fields[op.name] = Register()
+    register.count(dot, cell, previous, before, total)
+    core.settle(op.key, compound)
+    return "hincrby"
+
+
+def apply_hash_delete(core: Core, op: HashDelete, table: list[int], dot: int) -> str:
+    """Remove what was seen of fields."""
+    entry = core.raw(op.key)
+    if not isinstance(entry, Compound) or entry.fields is None:
+        return ""
+    seen = seen_of(op.seen, table)
+    cells = {name: cells_of(refs, table) for name, refs in op.field_cells}
+    for name in op.names:
+        register = entry.fields.get(name)
+        if register is not None:
+            register.remove(seen, cells.get(name, {}), core.order_of)
+            if not register:
+                del entry.fields[name]
+    core.settle(op.key, entry)
+    return "hdel"
+
+
+APPLY: dict[type, Apply] = {
+    HashSet: apply_hash_set,
+    HashIncrement: apply_hash_increment,
+    HashDelete: apply_hash_delete,
+}

@@ -1,28 +1,31 @@
 """The keyspace: what local commands read and write, all data types together.
 
 Reads show this node's view at once. Writes are visible here at once and durable when the record
-that will hold them is. This module adds sets and what works on keys of any type.
+that will hold them is. Each type is a file; this one adds what works on keys of any type.
 """
 
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 
+from gossipnet.state import hashes, sets, strings
 from gossipnet.state.batch import Batch
-from gossipnet.state.dots import Seen, see
-from gossipnet.state.errors import NoSuchKey, WrongType
+from gossipnet.state.core import Apply, Core
+from gossipnet.state.errors import NoSuchKey
 from gossipnet.state.hashes import Hashes
-from gossipnet.state.operations import SetAdd, SetRemove
-from gossipnet.state.types.entry import Compound
-from gossipnet.state.types.members import Members, dots_of
+from gossipnet.state.logs import Logs
+from gossipnet.state.operations import Delete
+from gossipnet.state.references import cells_of, seen_of
+from gossipnet.state.sets import Sets
+from gossipnet.state.types import members
+from gossipnet.state.types.entry import HASH, compound_of
+from gossipnet.state.types.register import CellsSeen
 
-_CHUNK = 1024
-"""Members in one operation when a whole set is written anew."""
 
-
-class Keyspace(Hashes):
+class Keyspace(Hashes, Sets):
     """All keys."""
 
-    # -- any type ------------------------------------------------------------------------------
+    def __init__(self, logs: Logs, open_batch: Callable[[bool], Batch]) -> None:
+        super().__init__(logs, open_batch, APPLY)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -89,75 +92,39 @@ class Keyspace(Hashes):
             if deadline is not None:
                 self.expire(target, deadline)
 
-    def _replace(self, key: bytes, size: int) -> Batch:
-        """Make sure of room for what comes, then remove what is there."""
-        batch = self._begin(key, size)
-        entry = self._raw(key)
-        if entry is not None:
-            self._clear(batch, key, entry)
-        return batch
 
-    # -- sets ----------------------------------------------------------------------------------
-
-    def members(self, key: bytes) -> Collection[bytes]:
-        """All members; empty if there is no such key."""
-        return self._members(key).keys()
-
-    def _members(self, key: bytes) -> Members:
-        entry = self.entries.get(key)
-        if entry is None:
-            return {}
-        if not isinstance(entry, Compound) or entry.kind() != "set" or entry.members is None:
-            raise WrongType
-        return entry.members
-
-    def is_member(self, key: bytes, member: bytes) -> bool:
-        """Whether the set has this member."""
-        return member in self._members(key)
-
-    def set_len(self, key: bytes) -> int:
-        """How many members."""
-        return len(self._members(key))
-
-    def add(self, key: bytes, members: Iterable[bytes]) -> int:
-        """Add members; how many are new.
-
-        Those that are there get a new dot, so that they survive a concurrent removal.
-        """
-        held = self._members(key)
-        names = list(dict.fromkeys(members))
-        size = sum(len(name) + 8 for name in names)
-        batch = self._begin(key, size)
-        self._bury(batch, key)
-        new = sum(1 for name in names if name not in held)
-        seen = _seen_of_members(held, names)
-        self._do(batch, SetAdd(key, names, batch.seen(seen)), size + len(key))
-        return new
-
-    def remove(self, key: bytes, members: Iterable[bytes]) -> int:
-        """Remove members; how many were there."""
-        held = self._members(key)
-        names = [name for name in dict.fromkeys(members) if name in held]
-        if not names:
-            return 0
-        size = sum(len(name) + 8 for name in names)
-        batch = self._begin(key, size)
-        seen = _seen_of_members(held, names)
-        self._do(batch, SetRemove(key, names, batch.seen(seen)), size + len(key))
-        return len(names)
-
-    def store_set(self, key: bytes, members: Collection[bytes]) -> None:
-        """Replace whatever the key holds by a set (SUNIONSTORE and its like)."""
-        names = list(members)
-        size = sum(len(name) + 8 for name in names)
-        with self.atomic():
-            self._replace(key, size)
-            for start in range(0, len(names), _CHUNK):
-                self.add(key, names[start : start + _CHUNK])
+def apply_delete(core: Core, op: Delete, table: list[int], dot: int) -> str:
+    """Remove what was seen of a key, whatever its type."""
+    entry = core.raw(op.key)
+    if entry is None:
+        return ""
+    compound = compound_of(entry)
+    seen = seen_of(op.seen, table)
+    cells: dict[int, dict[bytes, CellsSeen]] = {}
+    for kind, name, refs in op.part_cells:
+        cells.setdefault(kind, {})[name] = cells_of(refs, table)
+    if compound.string is not None:
+        compound.string.remove(seen, cells_of(op.cells, table), core.order_of)
+    if compound.fields is not None:
+        fields = cells.get(HASH, {})
+        for name in list(compound.fields):
+            register = compound.fields[name]
+            register.remove(seen, fields.get(name, {}), core.order_of)
+            if not register:
+                del compound.fields[name]
+    if compound.members is not None:
+        members.remove(compound.members, list(compound.members), seen)
+    for kind, part in (compound.parts or {}).items():
+        part.remove(seen, cells.get(kind, {}), core.order_of)
+    if compound.expiry is not None:
+        compound.expiry.remove(seen)
+    core.settle(op.key, compound)
+    return "del"
 
 
-def _seen_of_members(held: Members, names: Iterable[bytes]) -> Seen:
-    seen: Seen = {}
-    for name in names:
-        see(seen, dots_of(held.get(name)))
-    return seen
+APPLY: dict[type, Apply] = {
+    Delete: apply_delete,
+    **strings.APPLY,
+    **hashes.APPLY,
+    **sets.APPLY,
+}

@@ -30,6 +30,10 @@ SeenRefs = Annotated[list[tuple[Ref, Seq, Place]], Meta(max_length=1 << 14)]
 """Per log named: everything up to this dot had been applied when the operation was made."""
 CellRefs = Annotated[list[tuple[Ref, Seq, Place, Number]], Meta(max_length=1 << 14)]
 """Per counter cell seen: the dot that opened it, and its total."""
+PartCells = Annotated[
+    list[tuple[Annotated[int, Meta(ge=0, le=15)], Key, CellRefs]], Meta(max_length=1 << 16)
+]
+"""Counter cells inside a key: number of the type, name within it, cells."""
 FieldCells = Annotated[list[tuple[Key, CellRefs]], Meta(max_length=1 << 16)]
 Own = tuple[Seq, Place]
 Pairs = Annotated[list[tuple[Key, Value]], Meta(max_length=1 << 16)]
@@ -76,7 +80,7 @@ class Delete(Operation, tag=3, frozen=True):
     key: Key
     seen: SeenRefs
     cells: CellRefs
-    field_cells: FieldCells
+    part_cells: PartCells
 
 
 class HashSet(Operation, tag=4, frozen=True):

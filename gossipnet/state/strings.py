@@ -1,4 +1,4 @@
-"""Strings, counters and deadlines: reads and local writes.
+"""Strings, counters and deadlines: what their operations do, reads and local writes.
 
 Conditional flags (NX, XX, GT) are for the callers: they are judged on this node's view.
 """
@@ -6,11 +6,13 @@ Conditional flags (NX, XX, GT) are for the callers: they are judged on this node
 from decimal import Decimal
 
 from gossipnet.state.batch import Batch
-from gossipnet.state.dots import LOW_MASK, Seen, see
+from gossipnet.state.core import Apply, Core
+from gossipnet.state.dots import LOW_MASK, Seen, covers, see
 from gossipnet.state.errors import NotAFloat, NotAnInteger, OutOfRange, TooLarge, WrongType
 from gossipnet.state.operations import CellRefs, Expire, Increment, Own, Set
+from gossipnet.state.references import cells_of, counted, seen_of
 from gossipnet.state.types.entry import Compound, compound_of
-from gossipnet.state.types.expiry import NEVER
+from gossipnet.state.types.expiry import NEVER, Expiry
 from gossipnet.state.types.number import LIMIT, Amount, add, rounded, to_wire, written
 from gossipnet.state.types.register import Register
 from gossipnet.state.writer import VALUE_MAX, Writer
@@ -63,14 +65,12 @@ class Strings(Writer):
         if len(value) > VALUE_MAX:
             raise TooLarge
         batch = self._begin(key, len(value) + 128)
-        entry = self._raw(key)
-        if isinstance(entry, Compound) and (
-            entry.fields is not None or entry.members is not None or key in self.hidden
-        ):
+        entry = self.raw(key)
+        if isinstance(entry, Compound) and (entry.holds_more_than_a_string() or key in self.hidden):
             if keep_ttl and deadline_ms is None:
                 deadline_ms = self.deadline_of(key)
             self._clear(batch, key, entry)
-            entry = self._raw(key)
+            entry = self.raw(key)
         seen: Seen = {}
         cells: CellRefs = []
         if type(entry) is Register:
@@ -163,3 +163,78 @@ def _float_step(current: Amount, by: Decimal) -> tuple[Amount, Amount]:
     if not -LIMIT < total < LIMIT:
         raise OutOfRange
     return step, total
+
+
+# ---------------------------------------------------------------- what operations do
+
+
+def apply_set(core: Core, op: Set, table: list[int], dot: int) -> str:
+    """Assign a string."""
+    seen, cells = seen_of(op.seen, table), cells_of(op.cells, table)
+    entry = core.entries.get(op.key)
+    if type(entry) is Register and not op.keep:
+        if entry.assign(dot, op.value, seen, cells, core.order_of):
+            core.conflicts["string"] += 1
+        return "set"
+    if entry is None:
+        entry = core.hidden.get(op.key)
+        if entry is None and not op.keep:
+            core.show(op.key, Register(dot, op.value))
+            return "set"
+    compound = compound_of(entry)
+    if compound.expiry is not None and not op.keep:
+        compound.expiry.remove(seen)
+    if compound.string is None:
+        compound.string = Register()
+    if compound.string.assign(dot, op.value, seen, cells, core.order_of):
+        core.conflicts["string"] += 1
+    if op.keep:
+        if compound.expiry is None:
+            compound.expiry = Expiry()
+        compound.expiry.silent.add(dot)
+    core.settle(op.key, compound)
+    return "set"
+
+
+def apply_increment(core: Core, op: Increment, table: list[int], dot: int) -> str:
+    """Move one author's counter cell on."""
+    cell, previous, before, total = counted(op, table, dot)
+    entry = core.entries.get(op.key)
+    if type(entry) is Register:
+        entry.count(dot, cell, previous, before, total)
+        return "incrby"
+    if entry is None:
+        entry = core.hidden.get(op.key)
+        if entry is None:
+            register = Register()
+            register.count(dot, cell, previous, before, total)
+            core.show(op.key, register)
+            return "incrby"
+    compound = compound_of(entry)
+    if compound.string is None:
+        compound.string = Register()
+    compound.string.count(dot, cell, previous, before, total)
+    core.settle(op.key, compound)
+    return "incrby"
+
+
+def apply_expire(core: Core, op: Expire, table: list[int], dot: int) -> str:
+    """Set a key's deadline, or that it has none."""
+    seen = seen_of(op.seen, table)
+    compound = compound_of(core.raw(op.key))
+    expiry = compound.expiry
+    if expiry is None:
+        expiry = compound.expiry = Expiry()
+    expiry.remove(seen)
+    if compound.string is not None:
+        expiry.silent.update(d for d in compound.string.bases() if covers(seen, d))
+    expiry.deadlines[dot] = NEVER if op.deadline is None else op.deadline
+    core.settle(op.key, compound)
+    return "persist" if op.deadline is None else "expire"
+
+
+APPLY: dict[type, Apply] = {
+    Set: apply_set,
+    Increment: apply_increment,
+    Expire: apply_expire,
+}

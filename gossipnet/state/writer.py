@@ -4,12 +4,12 @@ A write is refused before it changes anything; once it is accepted its operation
 batch and are applied at once. Knows no data type.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from gossipnet.state.batch import Batch
 from gossipnet.state.clock import stamp_ms
-from gossipnet.state.core import Core
+from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import Seen, see
 from gossipnet.state.errors import KeyspaceError, TooLarge, WritesRefused
 from gossipnet.state.logs import Logs
@@ -18,10 +18,10 @@ from gossipnet.state.operations import (
     AnyOperation,
     CellRefs,
     Delete,
-    FieldCells,
+    PartCells,
     SeenRefs,
 )
-from gossipnet.state.types.entry import Compound, Entry
+from gossipnet.state.types.entry import HASH, Compound, Entry
 from gossipnet.state.types.register import Register
 
 VALUE_MAX = 1 << 20
@@ -36,17 +36,27 @@ class Writer(Core):
       refusal: (code, text) while nothing may be written, else None.
     """
 
-    def __init__(self, logs: Logs, open_batch: Callable[[bool], Batch]) -> None:
-        super().__init__(logs)
+    def __init__(
+        self,
+        logs: Logs,
+        open_batch: Callable[[bool], Batch],
+        handlers: Mapping[type, Apply],
+    ) -> None:
+        super().__init__(logs, handlers)
         self.open_batch = open_batch
         self.permit: Callable[[bytes], None] | None = None
         self.refusal: tuple[str, str] | None = None
         self._together = 0
 
     @contextmanager
-    def atomic(self) -> Iterator[None]:
-        """Everything written in the block goes into one record: EXEC, MSET."""
-        if not self._together and self.open_batch(False).full:
+    def atomic(self, size: int = 0) -> Iterator[None]:
+        """Everything written in the block goes into one record: EXEC, MSET.
+
+        Args:
+          size: Bytes that it will need, as far as known, so that room is made beforehand.
+        """
+        batch = self.open_batch(False)
+        if not self._together and (batch.full or not batch.fits(size)):
             self.open_batch(True)
         self._together += 1
         try:
@@ -97,12 +107,16 @@ class Writer(Core):
         see(seen, self._dots_to_delete(entry))
         if isinstance(entry, Register):
             return Delete(key, batch.seen(seen), self._cells_of(batch, entry), [])
-        fields: FieldCells = [
-            (name, self._cells_of(batch, register))
+        parts: PartCells = [
+            (HASH, name, self._cells_of(batch, register))
             for name, register in (entry.fields or {}).items()
             if register.cells is not None
         ]
-        return Delete(key, batch.seen(seen), self._cells_of(batch, entry.string), fields)
+        for kind, part in (entry.parts or {}).items():
+            for name, cells in part.cells():
+                totals = {opened: cell.total for opened, cell in cells.items()}
+                parts.append((kind, name, batch.cells(totals)))
+        return Delete(key, batch.seen(seen), self._cells_of(batch, entry.string), parts)
 
     def _dots_to_delete(self, entry: Entry) -> Iterator[int]:
         if isinstance(entry, Register) or entry.deadline() > self.wall_ms:
@@ -118,10 +132,18 @@ class Writer(Core):
     def _clear(self, batch: Batch, key: bytes, entry: Entry) -> None:
         operation = self._delete_operation(batch, key, entry)
         size = len(key) + 12 * len(operation.seen) + 24 * len(operation.cells)
-        size += sum(len(name) + 24 * len(cells) for name, cells in operation.field_cells)
+        size += sum(len(name) + 24 * len(cells) for _, name, cells in operation.part_cells)
         if not batch.fits(size):
             raise TooLarge
         self._do(batch, operation, size)
+
+    def _replace(self, key: bytes, size: int) -> Batch:
+        """Make sure of room for what comes, then remove what is there."""
+        batch = self._begin(key, size)
+        entry = self.raw(key)
+        if entry is not None:
+            self._clear(batch, key, entry)
+        return batch
 
     def _bury(self, batch: Batch, key: bytes) -> None:
         """Before a key is written that has ended: remove what is left of it."""

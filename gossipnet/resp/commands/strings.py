@@ -98,7 +98,7 @@ def _pairs(args: list[bytes], command: str) -> list[tuple[bytes, bytes]]:
 def _mset(session: "Session", args: list[bytes]) -> Reply:
     pairs = _pairs(args, "mset")
     check_writable(session, args[1::2])
-    with session.keyspace.atomic():
+    with session.keyspace.atomic(sum(len(word) + 128 for word in args)):
         for key, value in pairs:
             session.keyspace.set(key, value)
     return OK
@@ -109,7 +109,7 @@ def _msetnx(session: "Session", args: list[bytes]) -> Reply:
     if any(session.keyspace.exists(key) for key, _value in pairs):
         return 0
     check_writable(session, args[1::2])
-    with session.keyspace.atomic():
+    with session.keyspace.atomic(sum(len(word) + 128 for word in args)):
         for key, value in pairs:
             session.keyspace.set(key, value)
     return 1

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from gossipnet.resp.session import Session
 
 
+_PER_WORD = 128
+"""Bytes that a word of a command may take in a record on top of its own."""
+
+
 def _multi(session: "Session", _args: list[bytes]) -> Reply:
     if session.transaction is not None:
         raise CommandError("ERR MULTI calls can not be nested")
@@ -32,7 +36,8 @@ def _exec(session: "Session", _args: list[bytes]) -> Reply:
         raise CommandError("EXECABORT Transaction discarded because of previous errors.")
     if changed:
         return NO_ARRAY
-    with session.keyspace.atomic():
+    size = sum(len(word) + _PER_WORD for _command, args in transaction.queue for word in args)
+    with session.keyspace.atomic(size):
         return [session.perform(command, args) for command, args in transaction.queue]
 
 

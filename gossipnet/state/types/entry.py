@@ -1,15 +1,45 @@
 """What one key holds: usually one string, at times a hash, a set, deadlines, or a clash of types.
 
 A key that is only a string is a bare `Register`, for memory; everything else is a `Compound`. When
-concurrent writes made one key several types, all of them are kept and one shows, by a total order:
-string before hash before set. DEL clears whatever it saw of all of them.
+concurrent writes made one key several types, all of them are kept and one shows, by a total order,
+`KINDS`. DEL clears whatever it saw of all of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
+from gossipnet.state.dots import Seen
 from gossipnet.state.types.expiry import NEVER, Expiry
 from gossipnet.state.types.members import Members, all_dots
-from gossipnet.state.types.register import Register
+from gossipnet.state.types.register import Cell, CellsSeen, Order, Register
+
+KINDS = ("string", "hash", "set", "zset", "list", "stream", "hyperloglog")
+"""All types in the order in which one shows when concurrent writes made a key several of them."""
+STRING, HASH, SET, ZSET, LIST, STREAM, HYPERLOGLOG = range(len(KINDS))
+
+
+class Part(Protocol):
+    """The content of one type at one key, for the types that have no place of their own below."""
+
+    def __bool__(self) -> bool:
+        """Whether anything is left."""
+        ...
+
+    def dots(self) -> Iterator[int]:
+        """Every dot held."""
+        ...
+
+    def cells(self) -> Iterator[tuple[bytes, dict[int, Cell]]]:
+        """Counter cells by the name they belong to; nothing for types that do not count."""
+        ...
+
+    def remove(self, seen: Seen, cells: dict[bytes, CellsSeen], order: Order) -> None:
+        """DEL: take away what was seen."""
+        ...
+
+    def fingerprint(self, name: Callable[[int], str]) -> object:
+        """All of it with dots by their global names, in an order that replicas share."""
+        ...
 
 
 class Compound:
@@ -17,15 +47,17 @@ class Compound:
 
     Attributes:
       string, fields, members: The content by type; None where there is none.
+      parts: Content of further types, by number in `KINDS`; None where there is none.
       expiry: Deadlines, or None.
     """
 
-    __slots__ = ("expiry", "fields", "members", "string")
+    __slots__ = ("expiry", "fields", "members", "parts", "string")
 
     def __init__(self, string: Register | None = None) -> None:
         self.string = string
         self.fields: dict[bytes, Register] | None = None
         self.members: Members | None = None
+        self.parts: dict[int, Part] | None = None
         self.expiry: Expiry | None = None
 
     def kind(self) -> str | None:
@@ -34,12 +66,18 @@ class Compound:
             return "string"
         if self.fields is not None:
             return "hash"
-        return "set" if self.members is not None else None
+        if self.members is not None:
+            return "set"
+        return KINDS[min(self.parts)] if self.parts else None
 
     def clashes(self) -> bool:
         """Whether there is content of more than one type."""
         parts = (self.string, self.fields, self.members)
-        return sum(part is not None for part in parts) > 1
+        return sum(part is not None for part in parts) + len(self.parts or ()) > 1
+
+    def holds_more_than_a_string(self) -> bool:
+        """Whether there is content of any other type."""
+        return bool(self.fields is not None or self.members is not None or self.parts)
 
     def deadline(self) -> int:
         """When the key ends, unix ms, or `NEVER`."""
@@ -58,6 +96,8 @@ class Compound:
             self.fields = None
         if self.members is not None and not self.members:
             self.members = None
+        if self.parts is not None:
+            self.parts = {kind: part for kind, part in self.parts.items() if part} or None
         expiry = self.expiry
         if expiry is not None:
             if expiry.silent:
@@ -75,6 +115,8 @@ class Compound:
                 yield from register.dots()
         if self.members is not None:
             yield from all_dots(self.members)
+        for part in (self.parts or {}).values():
+            yield from part.dots()
         if self.expiry is not None:
             yield from self.expiry.deadlines
 
