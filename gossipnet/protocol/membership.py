@@ -20,6 +20,7 @@ from gossipnet.identity.trust import Trust
 from gossipnet.ids import NodeId
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.wire import (
+    UNREADABLE,
     MemberBody,
     MemberEntry,
     decode_member_untrusted,
@@ -332,7 +333,7 @@ class Membership:
                 entry = decoder.decode(meta[name])
                 if decode_member_untrusted(entry.body).node != self.me:
                     self.admit(entry)
-            except (msgspec.MsgspecError, RemoteProtocolError, BadSignature):
+            except (*UNREADABLE, RemoteProtocolError, BadSignature):
                 self._context.counters["members_unreadable"] += 1
                 unreadable.append(name)
         self._context.meta.clear()  # it is all there already

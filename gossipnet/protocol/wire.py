@@ -305,6 +305,10 @@ AnyMessage = (
     | RelayClose
 )
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes of others: a field that is skipped may be nested without end, and a
+text need not be UTF-8."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
 _member_decoder: msgspec.msgpack.Decoder[MemberBody] = msgspec.msgpack.Decoder(MemberBody)
@@ -326,7 +330,7 @@ def decode_untrusted(payload: bytes) -> AnyMessage:
     """
     try:
         return _decoder.decode(payload)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise RemoteProtocolError("bad-message", str(error)) from error
 
 
@@ -334,7 +338,7 @@ def decode_member_untrusted(body: bytes) -> MemberBody:
     """Parse the signed body of a member record; raises `RemoteProtocolError`."""
     try:
         return _member_decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise RemoteProtocolError("bad-member-record", str(error)) from error
 
 
@@ -342,5 +346,5 @@ def decode_accusation_untrusted(body: bytes) -> AccusationBody:
     """Parse the signed body of an accusation; raises `RemoteProtocolError`."""
     try:
         return _accusation_decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise RemoteProtocolError("bad-accusation", str(error)) from error

@@ -40,7 +40,7 @@ Pairs = Annotated[list[tuple[Key, Value]], Meta(max_length=1 << 16)]
 Names = Annotated[list[Key], Meta(max_length=1 << 16)]
 
 
-class Operation(Struct, array_like=True, frozen=True, gc=False):
+class Operation(Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """Base of every operation."""
 
 
@@ -167,7 +167,7 @@ AnyOperation = (
 LogBytes = Annotated[bytes, Meta(min_length=16, max_length=16)]
 
 
-class Body(Struct, array_like=True, frozen=True, gc=False):
+class Body(Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """What a record holds: named logs with the highest sequence number of each, operations."""
 
     logs: Annotated[list[tuple[LogBytes, Seq]], Meta(max_length=1 << 14)]
@@ -191,5 +191,5 @@ def decode_body_untrusted(data: bytes) -> Body:
     """
     try:
         return _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError("bad-record", str(error)) from error
