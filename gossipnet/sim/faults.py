@@ -114,7 +114,7 @@ class Faults:
         self._network.set_loss(self._base_loss)
         for machine in self._machines:
             if machine.process is None:
-                self._restart(machine)
+                self.restart(machine)
             elif machine.process.paused:
                 machine.process.resume()
 
@@ -141,7 +141,8 @@ class Faults:
         self._count("power failures" if power else "kills")
         self.crashes.append(Crash(machine, self._world.now))
 
-    def _restart(self, machine: Machine) -> None:
+    def restart(self, machine: Machine) -> None:
+        """Start a machine that stopped; nothing if it runs."""
         if machine.process is not None:
             return
         machine.start()
@@ -178,7 +179,7 @@ class Faults:
             machine.wipe()
             self._count("disks lost")
         if not self._plan.stay_down:
-            self._world.after(self._duration(), self._restart, machine)
+            self._world.after(self._duration(), self.restart, machine)
 
     def _pause(self) -> None:
         machine = self._pick()

@@ -325,7 +325,7 @@ class Machine:
         self.on_event: Callable[[Happening], None] = lambda _happening: None
         self.on_end: Callable[[Core], None] = lambda _engine: None
         self.on_spin: Callable[[], None] = lambda: None
-        self.on_disk_lost: Callable[[], None] = lambda: None
+        self.on_disk_lost: Callable[[bool], None] = lambda _entirely: None
         self.close_reasons: dict[str, int] = {}
         self.lives = 0
         self._boot = boot
@@ -383,13 +383,13 @@ class Machine:
         if lost or (power and self.disk.durability != "always"):
             # As the real store decides: the log may have gone on further than the disk knows.
             self.disk.meta.pop("epoch", None)
-            self.on_disk_lost()
+            self.on_disk_lost(False)
 
     def wipe(self) -> None:
         """Replace the disk of a machine that is down; its identity is kept elsewhere."""
         assert self.process is None
         self.disk.wipe()
-        self.on_disk_lost()
+        self.on_disk_lost(True)
 
     def told(self, event: Event) -> None:
         """The engine told people something."""

@@ -164,7 +164,12 @@ class Simulation:
 
     def judge(self) -> Report:
         """Ask what must be true in the end, and sum up."""
-        report, now = self.report, self.world.now
+        report = self.report
+        # Keys that ended are reaped by writes of their own, even now.
+        limit = self.world.now + self.options.healed_within
+        while self.world.now < limit and not self.broken and self.watch.unequal():
+            self.run_until(min(self.world.now + SAMPLE, limit))
+        now = self.world.now
         self.checks.give_up(now)
         if not self.broken:
             self.checks.finally_("states_are_equal", self.watch.different, now)
@@ -202,17 +207,18 @@ class Simulation:
         entries: list[Entry] = []
 
         def acknowledged() -> None:
-            entries[0].acknowledged_at = self.world.now
+            if not entries[0].refused:
+                entries[0].acknowledged_at = self.world.now
 
         process.act(
             lambda engine: entries.append(self.workload.entry(engine.keyspace, machine.index)),
             acknowledged,
         )
 
-    def _on_disk_lost(self, machine: Machine) -> None:
+    def _on_disk_lost(self, machine: Machine, entirely: bool) -> None:
         engines = [self.mesh.engine(other) for other in self.machines]
         others = [engine.keyspace for engine in engines if engine is not None]
-        self.workload.ledger.disk_lost(machine.index, self.world.now, others)
+        self.workload.ledger.disk_lost(machine.index, self.world.now, others, entirely=entirely)
 
     # -- figures -------------------------------------------------------------------------------
 

@@ -20,15 +20,22 @@ COUNT = b"ledger:count"
 CHAIN = b"ledger:chain"
 PAIR = (b"ledger:left", b"ledger:right")
 
+SYNCED_AFTER = 1.5
+"""Seconds after which ``every-second`` has made a write safe, with some room."""
+
 Operation = Callable[[Keyspace, random.Random], None]
 
 
 @dataclass
 class Entry:
-    """One entry: how much it counts, who wrote it, and when it was acknowledged, if it was."""
+    """One entry: how much it counts, who wrote it, and when it was acknowledged, if it was.
+
+    A refused one may be there in part.
+    """
 
     by: int
     writer: int
+    refused: bool = False
     acknowledged_at: float | None = None
 
 
@@ -59,19 +66,22 @@ class Ledger:
                 low, high = low + min(entry.by, 0), high + max(entry.by, 0)
         return low, high
 
-    def disk_lost(self, writer: int, now: float, others: list[Keyspace]) -> None:
+    def disk_lost(self, writer: int, now: float, others: list[Keyspace], *, entirely: bool) -> None:
         """A writer's disk went back in time: what only it had was never promised to survive.
 
         Args:
           writer: Which machine.
           now: Virtual seconds.
           others: What the machines that go on hold.
+          entirely: The disk is empty; else what was written long enough ago is still there.
         """
         for member, entry in self.entries.items():
             if entry.writer != writer or entry.acknowledged_at is None:
                 continue
-            settled = now - entry.acknowledged_at > 2.0
-            if not (settled and others and all(ks.is_member(UNIQUE, member) for ks in others)):
+            settled = now - entry.acknowledged_at > SYNCED_AFTER
+            if settled and entirely:
+                settled = bool(others) and all(ks.is_member(UNIQUE, member) for ks in others)
+            if not settled:
                 entry.acknowledged_at = None
 
 
@@ -144,6 +154,7 @@ class Workload:
                     keyspace.set(key, member)
         except KeyspaceError as refusal:
             self.ledger.operations[type(refusal).__name__] += 1
+            entry.refused = True
         return entry
 
     # -- single operations ---------------------------------------------------------------------
