@@ -1,26 +1,24 @@
-"""Broadcast along a tree that repairs itself: Plumtree over the neighbours.
+"""Broadcast: pushed along each author's tree, announced to everybody else, repaired by asking.
 
-Records go at once to *eager* neighbours and are only announced to *lazy* ones (Leitão et al.,
-"Epidemic Broadcast Trees", SRDS 2007). A duplicate prunes the link it came on; an announcement that
-is not fulfilled in time grafts it back. Where the paper names messages by id, records are named by
-(log, sequence number), so one announcement covers everything before it and a lost one is
-repaired by the next.
-
-An author sends its own records to all neighbours at once: along the tree to the eager ones, and
-beside it to the others. A copy that came beside the tree is applied but not passed on, and neither
-it nor a duplicate of it prunes; the tree's copy is passed on when it comes. Otherwise one record
-would enter the tree at several places, and the duplicates where its waves meet would cut the tree
-to pieces. Member records and accusations are small and rare: they are flooded, and the table's own
-version check ends the flood.
+Records are pushed to those neighbours whose parent in the author's tree this node is (`tree`), and
+announced to the others a little later. Where an announcement is not fulfilled in time the tree
+has failed: the record is pulled, and the link it came on is *grafted*, so that it carries every
+push until a duplicate *prunes* it, as in Plumtree (Leitão et al., "Epidemic Broadcast Trees", SRDS
+2007). Where the paper names messages by id, records are named by (log, sequence number), so one
+announcement covers everything before it and a lost one is repaired by the next. An author is the
+root of its tree: its own records go to all its neighbours at once. Member records and accusations
+are small and rare: they are flooded, and the table's own version check ends the flood.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from gossipnet.ids import LogId, NodeId
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member
+from gossipnet.protocol.tree import Tree
 from gossipnet.protocol.wire import (
     Accusation,
     Graft,
@@ -41,30 +39,32 @@ ANNOUNCE = 0.05
 GRAFT_AFTER = 0.1
 """Seconds (plus two round trips) that an announced record may take to come by the tree."""
 
-PRUNE_EVERY = 0.5
-"""Seconds between two PRUNEs on one link, so that a burst does not tear the tree apart."""
-
 MEMBERS_AFTER = 0.02
 """Seconds for which member records are collected before they are flooded."""
-
-BESIDE_KEPT = 4096
-"""Records that came beside the tree and still wait for its copy, which takes milliseconds."""
 
 PUSH_BYTES = 256 * 1024
 """A larger batch is split, so that receivers can begin."""
 
 
+@dataclass(slots=True)
+class Announcement:
+    """A log of which there is news, and the links whose other ends know."""
+
+    head: int
+    told: set[int]
+
+
 class Broadcast:
     """Eager and lazy push of what this node wrote or applied."""
 
-    def __init__(self, context: Context, replica: Replica, links: dict[int, PeerLink]) -> None:
+    def __init__(
+        self, context: Context, replica: Replica, tree: Tree, links: dict[int, PeerLink]
+    ) -> None:
         self._context = context
         self._replica = replica
+        self._tree = tree
         self._links = links
-        self._announce: dict[LogId, int] = {}
-        self._told: dict[LogId, set[int]] = {}
-        self._wide: set[LogId] = set()
-        self._beside: dict[bytes, int] = {}
+        self._announce: dict[LogId, Announcement] = {}
         self._members: dict[NodeId, tuple[MemberEntry, int | None]] = {}
         # Set by the engine.
         self.ingest: Callable[[bytes], Outcome] = lambda data: replica.ingest(data, context.wall)
@@ -81,109 +81,86 @@ class Broadcast:
     def own(self, records: list[bytes]) -> None:
         """Send this node's own committed records to every neighbour."""
         neighbours = self._neighbours()
-        if neighbours and not any(link.eager for link in neighbours):
-            min(neighbours, key=lambda link: link.rtt or 1.0).eager = True
         for piece in _pieces(records):
-            payloads: dict[bool, bytes] = {}
+            payload = encode(Push(1, True, piece))
             for link in neighbours:
-                payload = payloads.get(link.eager)
-                if payload is None:
-                    payload = payloads[link.eager] = encode(Push(1, not link.eager, piece))
                 self._context.send_bytes(link.number, Lane.GOSSIP, payload)
         self._context.counters["records_pushed"] += len(records) * len(neighbours)
 
     def on_push(self, link: PeerLink, message: Push) -> None:
-        """Validate, apply, forward; prune the link if it brought nothing new along the tree."""
+        """Validate, apply, forward; end a graft that brings nothing new."""
         applied: list[AppliedRecord] = []
-        late: list[AppliedRecord] = []
-        news, redundant = False, False
+        news = False
         counters = self._context.counters
         for data in message.records:
             counters["records_received"] += 1
             outcome = self.ingest(data)
             applied.extend(outcome.applied)
-            if outcome.status is not Status.DUPLICATE:
-                news = True
-            elif not message.first and self._beside.pop(_name(data), 0):
-                late.extend(self._own_copy(data))
-            else:
+            if outcome.status is Status.DUPLICATE:
                 counters["records_duplicate"] += 1
-                redundant = True
+            else:
+                news = True
             if outcome.missing:
                 self.missing(link, outcome.missing, GRAFT_AFTER + 2 * (link.rtt or 0.0))
         counters["hops_max"] = max(counters["hops_max"], message.hop)
+        if link.asked and not news:
+            link.asked = False
+            counters["prunes"] += 1
+            self._context.send(link.number, Lane.GOSSIP, Prune())
         if applied:
             self.taken(applied)
-        if message.first and len(applied) <= len(message.records):
-            self._keep_beside(applied)
-            self.announce(applied, link.number)
-            return
-        if news or late:
-            link.eager = True
-        elif redundant and not message.first:
-            self._prune(link)
-        hop = min(message.hop + 1, 255)
-        self._push(late, link, hop)
-        self.forward(applied, link, hop)
-
-    def _own_copy(self, data: bytes) -> list[AppliedRecord]:
-        """What we hold under a duplicate's name: its bytes were checked, the peer's were not."""
-        log, seq = LogId(data[2:18]), int.from_bytes(data[18:26], "big")
-        held = self._replica.record(log, seq)
-        return [] if held is None else [AppliedRecord(log, seq, held)]
-
-    def _keep_beside(self, applied: list[AppliedRecord]) -> None:
-        for record in applied:
-            if len(self._beside) >= BESIDE_KEPT:
-                del self._beside[next(iter(self._beside))]
-            self._beside[_name(record.data)] = 1
+            self.forward(applied, link, min(message.hop + 1, 255))
 
     def forward(self, applied: list[AppliedRecord], source: PeerLink | None, hop: int) -> None:
-        """Push to eager neighbours, announce to the others."""
-        if not applied:
-            return
-        for record in applied:
-            self._beside.pop(_name(record.data), None)
-        self._push(applied, source, hop)
-        self.announce(applied, -1 if source is None else source.number)
-
-    def _push(self, records: list[AppliedRecord], source: PeerLink | None, hop: int) -> None:
-        payloads: list[bytes] = []
+        """Push to whom the tree leads, announce to the others."""
+        authors = {record.log: self._replica.author_of(record.log) for record in applied}
+        told: dict[LogId, set[int]] = {log: set() for log in authors}
+        payloads: dict[tuple[LogId, ...], list[bytes]] = {}
         for link in self._links.values():
-            if not records or not link.neighbour or not link.eager or link is source:
+            if not link.neighbour:
                 continue
-            if not payloads:
-                pieces = _pieces([record.data for record in records])
-                payloads = [encode(Push(hop, False, piece)) for piece in pieces]
-            for payload in payloads:
-                self._context.send_bytes(link.number, Lane.GOSSIP, payload)
-            self._context.counters["records_pushed"] += len(records)
+            if link is source:
+                logs = tuple(authors)
+            else:
+                logs = tuple(log for log, author in authors.items() if self._leads(author, link))
+                if logs and logs not in payloads:
+                    wanted = set(logs)
+                    pieces = _pieces([r.data for r in applied if r.log in wanted])
+                    payloads[logs] = [encode(Push(hop, False, piece)) for piece in pieces]
+                for payload in payloads.get(logs, ()):
+                    self._context.send_bytes(link.number, Lane.GOSSIP, payload)
+            for log in logs:
+                told[log].add(link.number)
+        self._note(applied, told)
 
-    def announce(
-        self, applied: Iterable[AppliedRecord], source: int, *, everybody: bool = False
-    ) -> None:
-        """Tell lazy neighbours, or all of them, soon; ``source`` knows already."""
+    def _leads(self, author: NodeId | None, link: PeerLink) -> bool:
+        return link.grafted or self._tree.pushes(author, link)
+
+    def announce(self, applied: Iterable[AppliedRecord], source: int) -> None:
+        """Tell all neighbours but ``source`` soon that these are here."""
+        records = list(applied)
+        self._note(records, {record.log: {source} for record in records})
+
+    def _note(self, applied: list[AppliedRecord], told: dict[LogId, set[int]]) -> None:
         for record in applied:
-            head = self._announce.get(record.log, 0)
-            if record.seq > head:
-                self._announce[record.log] = record.seq
-                self._told[record.log] = {source}
-            if everybody:
-                self._wide.add(record.log)
-        if "announce" not in self._context.timers:
+            known = self._announce.get(record.log)
+            if known is None:
+                self._announce[record.log] = Announcement(record.seq, told[record.log])
+            elif record.seq > known.head:
+                known.head = record.seq
+                known.told = known.told & told[record.log]
+        if self._announce and "announce" not in self._context.timers:
             self._context.timers.set("announce", self._context.now + ANNOUNCE, self._say)
 
     def _say(self) -> None:
-        heads, self._announce = self._announce, {}
-        told, self._told = self._told, {}
-        wide, self._wide = self._wide, set()
+        announce, self._announce = self._announce, {}
         for link in self._links.values():
             if not link.neighbour:
                 continue
             news: list[Head] = [
-                (log, head)
-                for log, head in heads.items()
-                if link.number not in told[log] and (not link.eager or log in wide)
+                (log, noted.head)
+                for log, noted in announce.items()
+                if link.number not in noted.told
             ]
             if news:
                 self._context.send(link.number, Lane.GOSSIP, IHave(news[:16_384]))
@@ -199,34 +176,33 @@ class Broadcast:
             self.missing(link, ranges, GRAFT_AFTER + 2 * (link.rtt or 0.0))
 
     def graft(self, link: PeerLink) -> None:
-        """The tree failed us: make this link part of it."""
-        if not link.eager or link.pruned_at >= 0:
-            link.eager, link.pruned_at = True, -1.0
+        """The tree failed us: have all pushed on this link, until that brings nothing new."""
         self._context.counters["grafts"] += 1
-        self._context.send(link.number, Lane.GOSSIP, Graft())
+        if not link.asked:
+            link.asked = True
+            self._context.send(link.number, Lane.GOSSIP, Graft())
 
     def on_graft(self, link: PeerLink) -> None:
         """The peer wants pushes."""
-        link.eager = True
-
-    def _prune(self, link: PeerLink) -> None:
-        if self._context.now - link.pruned_at < PRUNE_EVERY and link.pruned_at >= 0:
-            return
-        link.pruned_at = self._context.now
-        link.eager = False
-        self._context.counters["prunes"] += 1
-        self._context.send(link.number, Lane.GOSSIP, Prune())
+        link.grafted = True
 
     def on_prune(self, link: PeerLink) -> None:
         """The peer hears of us by a faster path."""
-        link.eager = False
+        link.grafted = False
 
     # -- members and accusations -----------------------------------------------------------------
 
     def members(self, fresh: Iterable[Member], source: int | None) -> None:
-        """Flood newer records of these members; ``source`` has them already."""
+        """Flood newer records of these members; ``source`` has them already.
+
+        The certificates go along with the first record of an incarnation only; whoever has missed
+        that one asks for them.
+        """
         for member in fresh:
-            self._members[member.id] = (member.entry, source)
+            entry = member.entry
+            if member.body.serial > 1:
+                entry = MemberEntry(entry.body, entry.signature, [])
+            self._members[member.id] = (entry, source)
         if self._members and "members" not in self._context.timers:
             self._context.timers.set("members", self._context.now + MEMBERS_AFTER, self.say_members)
 
@@ -247,11 +223,6 @@ class Broadcast:
         for link in self._neighbours():
             if link.number != source:
                 self._context.send_bytes(link.number, Lane.CONTROL, payload)
-
-
-def _name(data: bytes) -> bytes:
-    """Log and sequence number, as they stand in a record's header."""
-    return data[2:26]
 
 
 def _pieces(records: list[bytes]) -> list[list[bytes]]:

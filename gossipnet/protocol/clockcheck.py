@@ -75,7 +75,7 @@ class ClockWatch:
     ) -> None:
         self._context = context
         self._links = links
-        self._identity = identity
+        self.identity = identity
         self._wrong = False
         # Set by the engine: told the complaint, or None when the clock is right again.
         self.changed: Callable[[str | None], None] = lambda _complaint: None
@@ -87,7 +87,7 @@ class ClockWatch:
     def _look(self) -> None:
         self._context.timers.set("clock", self._context.after(EVERY, 0.1), self._look)
         complaint = certificate_complaint(
-            self._identity.certificate, self._context.wall
+            self.identity.certificate, self._context.wall
         ) or clock_complaint(self._links.values(), self._context)
         if complaint is not None:
             if not self._wrong:

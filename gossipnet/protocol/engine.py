@@ -9,11 +9,12 @@ they do is in their modules. A peer's fault ends that peer's link and nothing el
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.home import NodeIdentity
+from gossipnet.ids import NodeId
 from gossipnet.protocol.broadcast import Broadcast
+from gossipnet.protocol.certificates import Certificates
 from gossipnet.protocol.clockcheck import ClockWatch
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
@@ -32,6 +33,7 @@ from gossipnet.protocol.effects import (
     LinkUp,
     LogRead,
     Received,
+    Renewed,
 )
 from gossipnet.protocol.intake import Intake
 from gossipnet.protocol.judgement import Judgement
@@ -44,28 +46,14 @@ from gossipnet.protocol.presence import Presence
 from gossipnet.protocol.relay import Relay
 from gossipnet.protocol.report import Report
 from gossipnet.protocol.roster import Roster
+from gossipnet.protocol.settings import EngineSettings
 from gossipnet.protocol.sync import Sync
+from gossipnet.protocol.tree import Tree
 from gossipnet.protocol.wire import Hello, decode_untrusted
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import AppliedRecord, Replica
 
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """What a person chose.
-
-    Attributes:
-      addresses: ``HOST:PORT`` to advertise; a host such as ``0.0.0.0`` stands for the one under
-        which peers see this node.
-      seeds: Addresses to try when nobody is reachable.
-      zone: Name of this node's zone, or empty.
-      software: Version of the program.
-    """
-
-    addresses: tuple[str, ...] = ()
-    seeds: tuple[str, ...] = ()
-    zone: str = ""
-    software: str = ""
+__all__ = ["Engine", "EngineSettings"]
 
 
 class Engine:
@@ -121,11 +109,13 @@ class Engine:
         )
         self.clock = ClockWatch(context, links, identity)
         self.roster = Roster(context, self.membership, self.judgement)
-        self.broadcast = Broadcast(context, replica, links)
+        self.tree = Tree(self.membership)
+        self.broadcast = Broadcast(context, replica, self.tree, links)
         self.sync = Sync(context, replica, links, self.membership.digest)
         self.commits = Commits(context, replica)
         self.intake = Intake(context, replica, identity.public_key, trust.mesh_id, self.commits)
         self.relay = Relay(context, identity, self.membership, self.overlay, self.commits)
+        self.certificates = Certificates(context, identity, self.membership, self.overlay, links)
         self._report = Report(
             context,
             identity,
@@ -134,12 +124,19 @@ class Engine:
             self.detection,
             self.judgement,
             self.sync,
+            self.tree,
             self.commits,
             replica,
             links,
         )
         self._handlers = handlers(
-            self.life, self.detection, self.roster, self.broadcast, self.sync, self.relay
+            self.life,
+            self.detection,
+            self.roster,
+            self.broadcast,
+            self.sync,
+            self.relay,
+            self.certificates,
         )
         self._wire()
 
@@ -167,8 +164,8 @@ class Engine:
         self.life.admit = lambda link, hello: self.roster.on_hello(link, hello.member)
         self.life.greeted = self._on_greeted
         self.life.ended = self._on_ended
-        self.life.busy = self.relay.uses
-        self.life.gave_up = self.relay.unreached
+        self.life.busy = lambda link: self.relay.uses(link) or self.certificates.uses(link)
+        self.life.gave_up = self._on_gave_up
 
         self.roster.forward = self.broadcast.members
         self.roster.changed = self._on_record
@@ -177,14 +174,14 @@ class Engine:
         self.broadcast.ingest = self.sync.ingest = self.intake.ingest
         self.broadcast.taken = self.sync.taken = self.commits.foreign
         self.broadcast.missing = self.sync.missing
-        self.sync.announce = lambda records, source: self.broadcast.announce(
-            records, source, everybody=True
-        )
+        self.sync.announce = self.broadcast.announce
         self.sync.graft = self.broadcast.graft
         self.sync.compare_members = self.roster.compare
         self.sync.sendable = self.commits.sendable
         self.commits.durable = self._on_durable
         self.clock.changed = self._on_clock
+        self.certificates.renewed = self._on_renewed
+        self.certificates.expiry.close = self.life.close
 
     # -- driving -------------------------------------------------------------------------------
 
@@ -207,6 +204,7 @@ class Engine:
         self.sync.start()
         self.life.start()
         self.clock.start()
+        self.certificates.start()
         self.overlay.start(self._settings.seeds)
         self.ready = True
 
@@ -292,6 +290,14 @@ class Engine:
         """
         return self.relay.reception.invite(role, uses, ttl_s, capabilities)
 
+    def renew(self) -> None:
+        """Have this node certified anew now; `status` tells what came of it.
+
+        Raises:
+          Denied: No issuer is known.
+        """
+        self.certificates.renewal.force()
+
     def leave(self) -> None:
         """Sign off: the others stop expecting this node. A later start returns to the mesh."""
         if not self.left:
@@ -315,7 +321,8 @@ class Engine:
 
     def status(self) -> dict[str, object]:
         """``gossipnet status``."""
-        return {**self._report.status(), "ready": self.ready}
+        certificate = self.certificates.status()
+        return {**self._report.status(), "ready": self.ready, "certificate": certificate}
 
     def peers(self) -> list[dict[str, object]]:
         """Rows of ``gossipnet peers``."""
@@ -367,6 +374,7 @@ class Engine:
             self.roster.compare(link)
         self.roster.tell_accusations(link)
         self.relay.link_ready(link)
+        self.certificates.link_ready(link)
 
     def _on_neighbour(self, link: PeerLink) -> None:
         self.context.event(
@@ -382,6 +390,7 @@ class Engine:
     def _on_ended(self, link: PeerLink) -> None:
         self.sync.forget(link.number)
         self.relay.link_ended(link)
+        self.certificates.link_ended(link)
         if link.neighbour:
             self.presence.neighbours_changed(lost=True)
 
@@ -411,6 +420,19 @@ class Engine:
             "warning",
         )
         self.presence.refute(incarnation)
+
+    def _on_gave_up(self, node: NodeId) -> None:
+        self.relay.unreached(node)
+        self.certificates.unreached(node)
+
+    def _on_renewed(self, identity: NodeIdentity) -> None:
+        """This node has new certificates: everything that shows or judges them is told."""
+        self.identity = identity
+        self.membership.identity = self.clock.identity = self._report.identity = identity
+        self.relay.reception.identity = identity
+        self.replica.renew(identity.chain)
+        self.presence.say()
+        self.context.effects.append(Renewed(identity))
 
     def _on_clock(self, complaint: str | None) -> None:
         """Records stamped far ahead would wait in every peer's quarantine: better refuse them."""

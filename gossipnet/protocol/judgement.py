@@ -253,7 +253,7 @@ class Judgement:
             return
         member.dead, member.suspected = True, False
         member.since = self._context.now
-        self._membership.judged()
+        self._membership.judged(member)
         self._context.counters["members_died"] += 1
         self._context.timers.cancel(("drop", member.id))
         self._context.event("member-dead", f"{member.name} is dead: {why}", "warning", member.id)

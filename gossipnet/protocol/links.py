@@ -34,7 +34,8 @@ class PeerLink:
       neighbour: Both sides agreed to be neighbours; only such links carry gossip.
       decided: It is settled whether we are neighbours.
       intent: What this side's Hello asked for.
-      eager: Records are pushed here as they come; otherwise only announced.
+      grafted: The peer asked for every push, whatever the trees say.
+      asked: We asked the peer for that.
       rtt: Smoothed round trip in seconds (RFC 6298 weights), None before the first.
       gap_mean, gap_deviation: Of the times between arrivals, in seconds.
       total: Records the peer had applied when it last said.
@@ -58,7 +59,8 @@ class PeerLink:
     neighbour: bool = False
     decided: bool = False
     intent: int = 0
-    eager: bool = True
+    grafted: bool = False
+    asked: bool = False
     rtt: float | None = None
     rtt_deviation: float = 0.0
     gap_mean: float = HEARTBEAT
@@ -72,7 +74,6 @@ class PeerLink:
     clock_base: float = 0.0
     ping_number: int = 0
     ping_sent_at: float | None = None
-    pruned_at: float = -1.0
     observed: str = ""
     serving: dict[int, "Serving"] = field(default_factory=dict)
 

@@ -103,7 +103,7 @@ class Membership:
         self, context: Context, identity: NodeIdentity, trust: Trust, zone: str, software: str
     ) -> None:
         self._context = context
-        self._identity = identity
+        self.identity = identity
         self._trust = trust
         self._zone = zone
         self._software = software
@@ -116,6 +116,9 @@ class Membership:
         self.incarnation = 0
         self._serial = 0
         self._alive: int | None = None
+        self._edges: dict[NodeId, int] = {}
+        self.topology = 0
+        """Changes whenever somebody's neighbours do, or whether it can be reached."""
         self._lost: list[Member] = []
         self.addresses: tuple[str, ...] = ()
         self.status = ALIVE
@@ -150,9 +153,19 @@ class Membership:
             self._count()
         return self._lost
 
-    def judged(self) -> None:
-        """Somebody was declared dead: count anew."""
+    def judged(self, member: Member) -> None:
+        """It was declared dead: count anew."""
         self._alive = None
+        self._note_edges(member)
+
+    def _note_edges(self, member: Member) -> None:
+        number = 0
+        if member.reachable:
+            edges = member.id + b"".join(sorted(member.neighbours))
+            number = int.from_bytes(hashlib.blake2b(edges, digest_size=16).digest(), "big")
+        change = number - self._edges.get(member.id, 0)
+        self._edges[member.id] = number
+        self.topology = (self.topology + change) % (1 << 128)
 
     def _count(self) -> None:
         self._alive = sum(1 for member in self.members.values() if member.reachable)
@@ -212,8 +225,8 @@ class Membership:
             software=self._software,
         )
         signed = encode(body)
-        signature = sign(self._identity.key, Domain.MEMBER, self._trust.mesh_id, signed)
-        entry = MemberEntry(signed, signature, list(self._identity.chain))
+        signature = sign(self.identity.key, Domain.MEMBER, self._trust.mesh_id, signed)
+        entry = MemberEntry(signed, signature, list(self.identity.chain))
         self._store(body, entry)
         self._context.meta["incarnation"] = self.incarnation.to_bytes(8, "big")
         return self.own
@@ -256,7 +269,7 @@ class Membership:
           RemoteProtocolError: This node did not sign it.
         """
         verify(
-            self._identity.public_key,
+            self.identity.public_key,
             Domain.MEMBER,
             self._trust.mesh_id,
             entry.body,
@@ -315,6 +328,7 @@ class Membership:
             known.name, known.roles, known.not_after = name, roles, not_after
         known.neighbours = frozenset(body.neighbours)
         self._alive = None
+        self._note_edges(known)
         self._digest_sum = (self._digest_sum + _entry_number(entry)) % (1 << 256)
         self._context.meta[_META + node.hex()] = msgspec.msgpack.encode(entry)
         return known

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gossipnet.protocol.broadcast import Broadcast
+from gossipnet.protocol.certificates import Certificates
 from gossipnet.protocol.detection import Detection
 from gossipnet.protocol.linklife import LinkLife
 from gossipnet.protocol.links import PeerLink
@@ -32,6 +33,8 @@ from gossipnet.protocol.wire import (
     RelayClose,
     RelayData,
     RelayOpen,
+    RenewAnswer,
+    RenewAsk,
     Vector,
     Verdict,
     Want,
@@ -47,6 +50,7 @@ def handlers(
     broadcast: Broadcast,
     sync: Sync,
     relay: Relay,
+    certificates: Certificates,
 ) -> dict[type, Handler]:
     """For every message, whom to give it to."""
     return {
@@ -73,4 +77,6 @@ def handlers(
         RelayOpen: relay.on_open,
         RelayData: relay.on_data,
         RelayClose: relay.on_close,
+        RenewAsk: certificates.on_ask,
+        RenewAnswer: certificates.on_answer,
     }

@@ -52,7 +52,7 @@ class Reception:
         commits: Commits,
     ) -> None:
         self._context = context
-        self._identity = identity
+        self.identity = identity
         self._membership = membership
         self._commits = commits
         self._guests: dict[Hashable, Guest] = {}
@@ -61,7 +61,7 @@ class Reception:
     @property
     def open_to(self) -> bool:
         """Whether this node may answer newcomers."""
-        return self._identity.issuer is not None
+        return self.identity.issuer is not None
 
     def restore(self, meta: Mapping[str, bytes]) -> None:
         """Load the invitations that an earlier process stored."""
@@ -73,7 +73,7 @@ class Reception:
         self, role: str, uses: int, ttl_s: float, capabilities: list[tuple[str, bytes]]
     ) -> str:
         """Mint a token; see `Engine.invite`."""
-        issuer = self._identity.issuer
+        issuer = self.identity.issuer
         if issuer is None:
             names = sorted(
                 member.name
@@ -84,7 +84,7 @@ class Reception:
             raise Denied(f"this node may not invite: only issuers may; {where}")
         token = self.invitations.create(
             issuer,
-            node=self._identity.node_id,
+            node=self.identity.node_id,
             role=role,
             uses=uses,
             ttl=ttl_s,
@@ -123,7 +123,7 @@ class Reception:
             self._context.counters["joins_refused"] += 1
             return False
         answer = JoinAnswer(
-            self._identity,
+            self.identity,
             self.invitations,
             entropy=self._context.entropy,
             addresses=self.addresses(),

@@ -18,6 +18,7 @@ from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member, Membership
 from gossipnet.protocol.overlay import Overlay
 from gossipnet.protocol.sync import Sync
+from gossipnet.protocol.tree import Tree
 from gossipnet.state.replica import Replica
 
 EVENTS_KEPT = 1000
@@ -48,17 +49,19 @@ class Report:
         detection: Detection,
         judgement: Judgement,
         sync: Sync,
+        tree: Tree,
         commits: Commits,
         replica: Replica,
         links: dict[int, PeerLink],
     ) -> None:
         self._context = context
-        self._identity = identity
+        self.identity = identity
         self._membership = membership
         self._overlay = overlay
         self._detection = detection
         self._judgement = judgement
         self._sync = sync
+        self._tree = tree
         self._commits = commits
         self._replica = replica
         self._links = links
@@ -113,7 +116,7 @@ class Report:
                 "address": link.address,
                 "direction": "out" if link.dialed else "in",
                 "neighbour": link.neighbour,
-                "eager": link.eager,
+                "eager": link.neighbour and (link.grafted or self._tree.carries(link)),
                 "rtt_ms": None if link.rtt is None else round(link.rtt * 1000, 3),
                 "behind": max(0, self._replica.total - link.total) if link.greeted else None,
                 "queued_bytes": 0,
@@ -139,7 +142,7 @@ class Report:
 
     def status(self) -> dict[str, object]:
         """One document about this node."""
-        identity, replica, counters = self._identity, self._replica, self._context.counters
+        identity, replica, counters = self.identity, self._replica, self._context.counters
         members = list(self._membership.members.values())
         links = list(self._links.values())
         converged, lag = self.converged()

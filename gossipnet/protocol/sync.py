@@ -9,6 +9,7 @@ revealed them after giving the tree time to fill them.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 
 from gossipnet.ids import LogId
 from gossipnet.protocol.context import Context
@@ -41,6 +42,9 @@ STREAMS_PER_LINK = 2
 FROM_MEMORY = 64
 """A gap of at most this many records is answered from memory if they are all there."""
 
+GRAFT_AGAIN = 0.2
+"""Seconds for the tree to bring what was announced while an earlier gap was waited for."""
+
 GAPS_MAX = 4096
 """Gaps remembered while the tree has time to fill them."""
 
@@ -54,6 +58,21 @@ class Pull:
     wanted: list[Range]
     progress_at: float
     records: int = 0
+
+
+@dataclass(slots=True)
+class Gap:
+    """Records of one log that a peer has announced and that are not here.
+
+    Attributes:
+      mark: Head that must be reached by ``due``, or the tree has failed.
+      latest: Head that was announced last.
+      due: ``now`` at which to judge.
+    """
+
+    mark: int
+    latest: int
+    due: float
 
 
 class Sync:
@@ -75,7 +94,8 @@ class Sync:
         self._reads: dict[int, tuple[int, Serving]] = {}
         self.pulls: dict[int, Pull] = {}
         self._waiting: dict[int, bool] = {}
-        self._gaps: dict[tuple[LogId, int], tuple[int, int]] = {}
+        self._gaps: dict[tuple[LogId, int], Gap] = {}
+        self._gaps_due = inf
         # Set by the engine.
         self.taken: Callable[[Iterable[AppliedRecord]], None] = lambda _records: None
         self.announce: Callable[[Iterable[AppliedRecord], int], None] = lambda _r, _link: None
@@ -203,40 +223,62 @@ class Sync:
     def missing(
         self, link: PeerLink, ranges: Iterable[tuple[LogId, int, int]], delay: float
     ) -> None:
-        """A gap was seen: if it is still there after ``delay``, pull it from this peer."""
-        for log, first, last in ranges:
-            if len(self._gaps) >= GAPS_MAX:
-                self._context.counters["gaps_dropped"] += 1
-                break
+        """A gap was seen: if it is still there after ``delay``, pull it from this peer.
+
+        The wait is drawn from one to three times ``delay``: whoever is cut off together learns of
+        it at the same time, and one that asks first supplies the others.
+        """
+        due = self._context.now + delay * (1.0 + 2.0 * self._context.rng.random())
+        for log, _first, last in ranges:
             known = self._gaps.get((log, link.number))
             if known is not None:
-                first, last = min(first, known[0]), max(last, known[1])
-            self._gaps[log, link.number] = (first, last)
-        if "gaps" not in self._context.timers:
-            self._context.timers.set("gaps", self._context.now + delay, self._fill)
+                known.latest = max(known.latest, last)
+            elif len(self._gaps) < GAPS_MAX:
+                self._gaps[log, link.number] = Gap(last, last, due)
+            else:
+                self._context.counters["gaps_dropped"] += 1
+        self._arm_gaps()
+
+    def _arm_gaps(self) -> None:
+        due = min((gap.due for gap in self._gaps.values()), default=inf)
+        if due < inf and due != self._gaps_due:
+            self._context.timers.set("gaps", due, self._fill)
+        self._gaps_due = due
 
     def _fill(self) -> None:
-        gaps, self._gaps = self._gaps, {}
+        """Pull what the tree has not brought in time."""
+        self._gaps_due = inf
+        now = self._context.now
         asked: set[LogId] = set()
         wanted: dict[int, list[Range]] = {}
-        for (log, number), (_first, last) in gaps.items():
-            if log in asked or number not in self._links:
+        for (log, number), gap in list(self._gaps.items()):
+            head = self._replica.head(log)
+            if number not in self._links or head >= gap.latest:
+                del self._gaps[log, number]
+            elif gap.due > now:
                 continue
-            ranges = self._replica.wanted_from({log: last})
-            if ranges:
-                asked.add(log)
-                wanted.setdefault(number, []).extend(ranges)
-        for number, lacking in wanted.items():
-            link = self._links[number]
-            self.graft(link)
-            total = sum(last - first + 1 for _log, first, last in lacking)
-            if total > FROM_MEMORY:
-                self._pull(link, [(LogId(log), first, last) for log, first, last in lacking])
+            elif head >= gap.mark:  # the tree works, it has only not brought the newest yet
+                gap.mark, gap.due = gap.latest, now + GRAFT_AGAIN
             else:
-                self._session += 1
-                self._context.send(
-                    number, Lane.GOSSIP, Want(self._session, lacking[:RECORDS_PER_MESSAGE])
-                )
+                del self._gaps[log, number]
+                ranges = self._replica.wanted_from({log: gap.latest})
+                if ranges and log not in asked:
+                    asked.add(log)
+                    wanted.setdefault(number, []).extend(ranges)
+        for number, lacking in wanted.items():
+            self._pull_gap(self._links[number], lacking)
+        self._arm_gaps()
+
+    def _pull_gap(self, link: PeerLink, lacking: list[Range]) -> None:
+        self.graft(link)
+        total = sum(last - first + 1 for _log, first, last in lacking)
+        if total > FROM_MEMORY:
+            self._pull(link, [(LogId(log), first, last) for log, first, last in lacking])
+            return
+        self._session += 1
+        self._context.send(
+            link.number, Lane.GOSSIP, Want(self._session, lacking[:RECORDS_PER_MESSAGE])
+        )
 
     # -- serving -------------------------------------------------------------------------------
 

@@ -188,8 +188,7 @@ class Push(Message, frozen=True, tag=16):
 
     Attributes:
       hop: Links travelled so far; informational, clamped.
-      first: From the author itself, beside the tree: the tree will bring another copy, which is
-        the one to pass on.
+      first: From the author itself.
       records: Encoded records.
     """
 
@@ -217,11 +216,11 @@ class IHave(Message, frozen=True, tag=19):
 
 
 class Graft(Message, frozen=True, tag=20):
-    """Push eagerly to me from now on."""
+    """Push everything to me from now on, whatever the trees say."""
 
 
 class Prune(Message, frozen=True, tag=21):
-    """Only announce to me from now on: another path was faster."""
+    """Go by the trees again: another path was faster."""
 
 
 # -- anti-entropy ------------------------------------------------------------------------------
@@ -281,6 +280,54 @@ class RelayClose(Message, frozen=True, tag=34):
     back: bool
 
 
+# -- renewing certificates ---------------------------------------------------------------------
+
+
+class RenewBody(Struct, array_like=True, frozen=True):
+    """What a member asks of an issuer, signed by each key that is to be certified anew.
+
+    Attributes:
+      issuer: Node id of who is asked: the request means nothing to anybody else.
+      wall_ms: The asker's wall clock.
+      nonce: Names the request.
+    """
+
+    issuer: Bytes32
+    wall_ms: Count
+    nonce: Bytes16
+
+
+class RenewAsk(Message, frozen=True, tag=40):
+    """Give me my next certificates; to an issuer, or to a peer that has a link with it.
+
+    Attributes:
+      number: The sender's, repeated in the answer.
+      issuer: First 16 bytes of the issuer's node id.
+      chain: The node's present certificates.
+      issuer_chain: Those of its issuer key, where they are to be renewed too, or empty.
+      body: A `RenewBody`.
+      signature: By the node key, `Domain.RENEW`.
+      issuer_signature: By the issuer key, or empty.
+    """
+
+    number: Count
+    issuer: Bytes16
+    chain: Chain
+    issuer_chain: Chain
+    body: Annotated[bytes, Meta(max_length=128)]
+    signature: Signature
+    issuer_signature: Annotated[bytes, Meta(max_length=64)]
+
+
+class RenewAnswer(Message, frozen=True, tag=41):
+    """New certificates, or in one sentence why not."""
+
+    number: Count
+    chain: Chain
+    issuer_chain: Chain
+    refusal: Text
+
+
 AnyMessage = (
     Hello
     | Verdict
@@ -303,6 +350,8 @@ AnyMessage = (
     | RelayOpen
     | RelayData
     | RelayClose
+    | RenewAsk
+    | RenewAnswer
 )
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -312,6 +361,7 @@ text need not be UTF-8."""
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
 _member_decoder: msgspec.msgpack.Decoder[MemberBody] = msgspec.msgpack.Decoder(MemberBody)
+_renew_decoder: msgspec.msgpack.Decoder[RenewBody] = msgspec.msgpack.Decoder(RenewBody)
 _accusation_decoder: msgspec.msgpack.Decoder[AccusationBody] = msgspec.msgpack.Decoder(
     AccusationBody
 )
@@ -348,3 +398,11 @@ def decode_accusation_untrusted(body: bytes) -> AccusationBody:
         return _accusation_decoder.decode(body)
     except UNREADABLE as error:
         raise RemoteProtocolError("bad-accusation", str(error)) from error
+
+
+def decode_renew_untrusted(body: bytes) -> RenewBody:
+    """Parse the signed body of a request for renewal; raises `RemoteProtocolError`."""
+    try:
+        return _renew_decoder.decode(body)
+    except UNREADABLE as error:
+        raise RemoteProtocolError("bad-renewal", str(error)) from error
