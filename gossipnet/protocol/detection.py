@@ -15,7 +15,7 @@ from gossipnet.ids import MeshId, NodeId
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.judgement import SILENCE, Judgement
-from gossipnet.protocol.links import HEARTBEAT, PeerLink
+from gossipnet.protocol.links import HEARTBEAT, SILENCE_MAX, PeerLink
 from gossipnet.protocol.membership import ALIVE, AWAY, AWAY_LIMIT, Membership
 from gossipnet.protocol.wire import (
     Accusation,
@@ -28,6 +28,11 @@ from gossipnet.protocol.wire import (
 
 STALL = 0.5
 """A tick that is this late says that this node, not its peers, was away."""
+
+GAP_AT_FIRST, GAP_USUAL, GAP_FACTOR, GAP_DECAY = 2.0, 1.3, 1.6, 0.985
+"""The longest silence that ended well (seconds, any link; halved in 23 s): what is believed first,
+what is usual, and how much more is believed the next time. A lossy stream stalls for 0.2, 0.4, 0.8,
+1.6 s as its retransmission timeout doubles (RFC 6298), so mean and deviation foretell too little."""
 
 AUDIT, AUDIT_MEMBERS, AUDIT_AGE = 10.0, 32, 15.0
 """Every so many seconds, so many members (an eighth, if that is more) of this age are looked at
@@ -66,6 +71,7 @@ class Detection:
         self._judgement = judgement
         self._links = links
         self.health = 1
+        self.longest_gap = GAP_AT_FIRST
         self._tick_due = 0.0
         self._odd = False
         self._audited = 0
@@ -101,13 +107,29 @@ class Detection:
                 link.gap_from = 0.0
         elif self.health > 1 and context.rng.random() < 0.05:
             self.health -= 1
+        self.longest_gap *= GAP_DECAY
         self._odd = not self._odd
         if self._odd:
             self._ping_all()
             self._end_absences()
         for link in list(self._links.values()):
-            if context.now - link.heard_at > link.patience(self.health):
+            if context.now - link.heard_at > self._patience(link):
                 self._on_silence(link)
+
+    def heard(self, link: PeerLink) -> None:
+        """Authenticated bytes came on a link."""
+        gap = self._context.now - link.heard_at
+        if gap > self.longest_gap:
+            self.longest_gap = min(gap, SILENCE_MAX)
+        link.heard_at = self._context.now
+
+    def _patience(self, link: PeerLink) -> float:
+        """Seconds of silence that are believed of a link, by its own history and all others'."""
+        return max(link.patience(self.health), GAP_FACTOR * self.longest_gap)
+
+    def slowness(self) -> float:
+        """Seconds by which the network has lately been slower than heartbeats should be."""
+        return max(0.0, self.longest_gap - GAP_USUAL)
 
     def _ping_all(self) -> None:
         total, digest = self.state()

@@ -151,6 +151,7 @@ class Engine:
         self.judgement.probe = self._probe
         self.judgement.changed = self._on_judgement
         self.judgement.health = lambda: self.detection.health
+        self.judgement.slowness = self.detection.slowness
         self.detection.silent = self.life.silent
         self.detection.refuted = self._on_refute
         self.detection.state = lambda: (self.replica.total, self.digest()[:8])
@@ -351,13 +352,13 @@ class Engine:
     def _on_heard(self, event: Heard) -> None:
         link = self.links.get(event.link)
         if link is not None:
-            link.heard_at = self.context.now
+            self.detection.heard(link)
 
     def _on_received(self, event: Received) -> None:
         link = self.links.get(event.link)
         if link is None:
             return
-        link.heard_at = self.context.now
+        self.detection.heard(link)
         try:
             message = decode_untrusted(event.payload)
             if link.greeted == isinstance(message, Hello):

@@ -81,6 +81,7 @@ class Judgement:
         self.probe: Callable[[Member], None] = lambda _member: None
         self.changed: Callable[[Member], None] = lambda _member: None
         self.health: Callable[[], int] = lambda: 1
+        self.slowness: Callable[[], float] = lambda: 0.0
 
     def hold(self, member: Member, accusation: Accusation, body: AccusationBody) -> bool:
         """Count a verified accusation of a member's present incarnation; False if there are many.
@@ -213,7 +214,7 @@ class Judgement:
         window = WINDOW_REFUSED if refused else WINDOW_SILENCE
         self._context.timers.set(
             name,
-            self._context.now + window * self.health(),
+            self._context.now + window * self.health() + 2 * self.slowness(),
             lambda: self.declare(member, "a majority of its observers agree"),
         )
 
@@ -241,7 +242,14 @@ class Judgement:
     def _mute(self, prefix: bytes) -> bool:
         """An observer that is itself gone or accused counts as agreeing."""
         member = self._membership.find(prefix)
-        return member is None or not member.reachable or member.suspected
+        if member is None or not member.reachable:
+            return True
+        held = self.suspicions.get(member.id) if member.suspected else None
+        # One observer's impression of silence makes nobody mute: a lossy network is full of them.
+        return held is not None and (
+            len(held.accusations) > 1
+            or any(body.evidence != SILENCE for _a, body in held.accusations.values())
+        )
 
     def linked(self, node: NodeId) -> bool:
         """A link that lives is better evidence than any number of accusations."""
