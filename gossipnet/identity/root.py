@@ -54,6 +54,7 @@ class RootRecord:
       revokers: Keys that may revoke and nothing else.
       hash: BLAKE2b-256 of the body.
       data: The whole record, signatures included, as received.
+      voids: Ids of statements that have no effect any more, and of nodes whose statements have none.
     """
 
     version: int
@@ -65,6 +66,7 @@ class RootRecord:
     revokers: tuple[bytes, ...]
     hash: bytes
     data: bytes
+    voids: frozenset[bytes] = frozenset()
 
     @property
     def mesh_id(self) -> MeshId:

@@ -4,7 +4,7 @@ A verdict is a function of the root, the chain's bytes and, if asked, the time: 
 the same. Knows nothing of files, links or secrets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -15,9 +15,12 @@ from gossipnet.identity import capability
 from gossipnet.identity.certificate import Certificate, decode_certificate
 from gossipnet.identity.root import RootRecord, decode_root
 from gossipnet.identity.signing import Domain, check_public_key, verify
-from gossipnet.ids import MeshId
+from gossipnet.ids import MeshId, node_id
 
 MAX_CHAIN = 3
+Step = tuple[bytes, bytes]
+"""A certificate's place in a chain: its fingerprint, and the id of the key that the certificate
+below it is about; empty for the leaf."""
 CLOCK_SECONDS = 300
 """How far this node's clock and an issuer's may differ."""
 
@@ -96,6 +99,28 @@ class Trust:
         if leaf.path_len is not None:
             raise CertificateError("not-a-node", "an issuer's certificate is no node's")
         return leaf
+
+    def verify_past_chain(self, chain: Sequence[bytes]) -> Certificate:
+        """Judge the chain of what was signed some time ago, whatever the time is.
+
+        Raises:
+          CertificateError: As `verify_chain`.
+        """
+        return self.verify_chain(chain, None)
+
+    def steps(self, chain: Iterable[bytes]) -> tuple[Step, ...]:
+        """The steps of a chain, leaf first.
+
+        Args:
+          chain: Verified before; it is only taken apart here.
+        """
+        found: list[Step] = []
+        below = b""
+        for data in chain:
+            certificate = self._good.get(data) or decode_certificate(data)[0]
+            found.append((certificate.fingerprint, below))
+            below = node_id(certificate.subject)
+        return tuple(found)
 
     def verify_issuer_chain(self, chain: Sequence[bytes], wall: float | None) -> Certificate:
         """Judge an issuer's own chain: perhaps a sub-issuer's certificate, then the issuer's.

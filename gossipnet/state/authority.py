@@ -23,7 +23,7 @@ def renew_author(log: Log, body: Body, trust: Trust) -> int:
         if not isinstance(operation, Renew):
             continue
         try:
-            certificate = trust.verify_chain(operation.chain, None)
+            certificate = trust.verify_past_chain(operation.chain)
         except CertificateError:
             refused += 1
             continue

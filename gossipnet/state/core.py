@@ -86,6 +86,26 @@ class Core:
         log = self.logs.by_number[dot >> 56]
         return self.logs.stamp(dot), _inverted(log.id)
 
+    def blank(self) -> "Core":
+        """An empty table over the same logs that applies operations as this one does."""
+        other = Core(self.logs, self._handlers)
+        other.wall_ms = self.wall_ms
+        return other
+
+    def replace(self, key: bytes, entry: Entry | None) -> None:
+        """Let a key hold what was computed elsewhere, from the same logs."""
+        self.entries.pop(key, None)
+        self.hidden.pop(key, None)
+        if entry is not None:
+            self.settle(key, compound_of(entry))
+        if key in self._watched:
+            self._watched[key][1] += 1
+
+    def tell(self, key: bytes, event: str) -> None:
+        """Tell of a change that is no single operation's."""
+        if self.on_change is not None:
+            self.on_change(key, event, -1, 0)
+
     # -- what shows ----------------------------------------------------------------------------
 
     def raw(self, key: bytes) -> Entry | None:

@@ -24,6 +24,11 @@ def of(core: Core, logs: Logs) -> bytes:
     return digest.digest()
 
 
+def of_entry(entry: Entry | None, logs: Logs) -> object:
+    """What can be compared of one entry; None if there is nothing."""
+    return None if entry is None else _compound(compound_of(entry), logs)
+
+
 def _compound(compound: Compound, logs: Logs) -> object:
     fields = compound.fields or {}
     members = compound.members or {}

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.certificate import Certificate
+from gossipnet.identity.revocations import NEVER
+from gossipnet.identity.trust import Step
 from gossipnet.ids import LogId, NodeId, node_id
 
 LOGS_MAX = 16_384
@@ -32,6 +34,9 @@ class Log:
       head: Sequence number of the newest record applied.
       head_hash: Its hash.
       stamps: Stamp of every record, by sequence number - 1 (8 bytes a record).
+      void_from: First sequence number without effect; see `voids`.
+      steps: Steps of all its certificate chains, with the record that brought each first.
+      noted: The chain that was looked at last.
     """
 
     number: int
@@ -43,6 +48,9 @@ class Log:
     head: int = 0
     head_hash: bytes = bytes(32)
     stamps: "array[int]" = field(default_factory=lambda: array("Q"))
+    void_from: int = NEVER
+    steps: dict[Step, int] = field(default_factory=dict)
+    noted: tuple[bytes, ...] = ()
 
     @property
     def last_stamp(self) -> int:
@@ -90,6 +98,14 @@ class Logs:
         log.head_hash = record_hash
         self._sum = (self._sum + _head_number(log.id, log.head)) & _MASK
         self.total += 1
+
+    def of_author(self, author: NodeId) -> list[tuple[LogId, int, bytes]]:
+        """(log, head, hash of the head) of every log of one author that has any record."""
+        return [
+            (log.id, log.head, log.head_hash)
+            for log in self.by_number
+            if log.author == author and log.head
+        ]
 
     def head(self, log: LogId) -> int:
         """Sequence number of the newest record applied, 0 for none."""

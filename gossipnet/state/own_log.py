@@ -18,6 +18,7 @@ from gossipnet.state.errors import NotPermitted, WritesRefused
 from gossipnet.state.logs import Logs
 from gossipnet.state.operations import OpenLog, Renew, encode_body
 from gossipnet.state.outcome import AppliedRecord
+from gossipnet.state.voids import Voids
 from gossipnet.state.waiting import Recent
 
 
@@ -28,6 +29,7 @@ class _Host(Protocol):
     clock: HybridClock
     counters: Counter[str]
     recent: Recent
+    voids: Voids
 
     @property
     def wall_ms(self) -> int:
@@ -43,6 +45,7 @@ class OwnLog:
       epoch: Which log of this author it is, u32.
       author: This node.
       certificate: What it may write.
+      barred: Why nothing may be written any more, or empty.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class OwnLog:
         self.certificate = trust.verify_chain(chain, None)
         self._batch: Batch | None = None
         self._sealed: list[AppliedRecord] = []
-        self._renewed = False
+        self.barred = ""
 
     @property
     def dirty(self) -> bool:
@@ -78,6 +81,8 @@ class OwnLog:
         starts again: such a write must not look as if it had worked.
         """
         certificate = self.certificate
+        if self.barred:
+            raise WritesRefused("REVOKED", self.barred)
         if not self.timely:
             raise WritesRefused(
                 "CLOCKSKEW",
@@ -109,9 +114,9 @@ class OwnLog:
         size = sum(map(len, self._chain)) + 48
         if log.head == 0:
             batch.add(OpenLog(self._key.public_key, self.epoch, list(self._chain)), size)
-        elif self._renewed:
+        elif log.chain != self._chain:  # renewed, perhaps by an earlier process that wrote nothing
             batch.add(Renew(list(self._chain)), size)
-        self._renewed = False
+            log.certificate, log.chain = self.certificate, self._chain
         return batch
 
     def close_batch(self) -> None:
@@ -134,6 +139,7 @@ class OwnLog:
             encode_body(batch.body()),
         )
         host.logs.advance(log, sealed.hash)
+        host.voids.note(log, batch.seq)
         host.recent.put(log.id, batch.seq, sealed.data)
         host.counters["records_written"] += 1
         host.counters["operations_written"] += len(batch.operations)
@@ -156,4 +162,3 @@ class OwnLog:
         self.close_batch()
         self.certificate = self._trust.verify_chain(chain, None)
         self._chain = chain
-        self._renewed = self._host.logs.head(self.id) > 0

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from math import inf
 
 from gossipnet import ids
-from gossipnet.errors import BadSignature, CertificateError, RemoteProtocolError, StoreError
+from gossipnet.errors import CertificateError, RemoteProtocolError
+from gossipnet.identity.revocations import Revocations
 from gossipnet.identity.signing import SecretKey
 from gossipnet.identity.trust import Trust
 from gossipnet.ids import LogId, NodeId
@@ -20,6 +21,7 @@ from gossipnet.state.authority import may_write, renew_author
 from gossipnet.state.check import check_operations
 from gossipnet.state.clock import HybridClock
 from gossipnet.state.keyspace import Keyspace
+from gossipnet.state.loading import Loading
 from gossipnet.state.logs import Log, Logs
 from gossipnet.state.operations import (
     Body,
@@ -28,7 +30,9 @@ from gossipnet.state.operations import (
 )
 from gossipnet.state.outcome import AppliedRecord, Outcome, Status
 from gossipnet.state.own_log import OwnLog
+from gossipnet.state.rebuild import Rebuild
 from gossipnet.state.record import Record
+from gossipnet.state.voids import Voids
 from gossipnet.state.waiting import Recent, Waiting
 
 __all__ = ["AppliedRecord", "Outcome", "Replica", "Status"]
@@ -43,18 +47,30 @@ class Replica:
       trust: The mesh's root.
       epoch: Which log of this author to write, u32.
       wall: Unix seconds.
+      revocations: Those that are known; later ones are added to it (`revocations_changed`).
 
     Attributes:
       keyspace: What local commands use.
+      revocations: As given.
+      voids: Which records they leave without effect.
       counters: What was taken in, refused, held back.
       clock: The hybrid logical clock.
     """
 
     def __init__(
-        self, *, key: SecretKey, chain: tuple[bytes, ...], trust: Trust, epoch: int, wall: float
+        self,
+        *,
+        key: SecretKey,
+        chain: tuple[bytes, ...],
+        trust: Trust,
+        epoch: int,
+        wall: float,
+        revocations: Revocations | None = None,
     ) -> None:
         self._trust = trust
         self.logs = Logs()
+        self.revocations = Revocations(trust) if revocations is None else revocations
+        self.voids = Voids(self.logs, self.revocations)
         self.clock = HybridClock()
         self.counters: Counter[str] = Counter()
         self.recent = Recent()
@@ -63,7 +79,7 @@ class Replica:
         self.keyspace = Keyspace(self.logs, self._own.open_batch)
         self.keyspace.wall_ms = int(wall * 1000)
         self.keyspace.permit = self._own.permit
-        self._unchecked: dict[LogId, Record] = {}
+        self._loading = Loading(self.logs, trust.mesh_id, self._open_stored, self._apply)
 
     # -- what is here --------------------------------------------------------------------------
 
@@ -153,6 +169,23 @@ class Replica:
     def renew(self, chain: tuple[bytes, ...]) -> None:
         """Use a renewed certificate; it goes into the log with the next record."""
         self._own.renew(chain)
+
+    # -- revocations ---------------------------------------------------------------------------
+
+    def revocations_changed(self) -> bool:
+        """Judge all logs anew; True if the state must be computed anew (`begin_rebuild`)."""
+        self._own.close_batch()  # what waits in it was applied already
+        return self.voids.changed()
+
+    def begin_rebuild(self) -> Rebuild:
+        """Compute anew what stale records touched; the caller feeds it from disk."""
+        self._own.close_batch()
+        return Rebuild(self, self._trust)
+
+    def bar(self, reason: str) -> None:
+        """This node was revoked: nobody would take what it writes, so it refuses to."""
+        self._own.close_batch()
+        self._own.barred = reason
 
     # -- foreign records -----------------------------------------------------------------------
 
@@ -269,10 +302,14 @@ class Replica:
         opening = body.operations[0]
         assert isinstance(opening, OpenLog)
         chain = tuple(opening.chain)
-        certificate = self._trust.verify_chain(chain, None)
+        certificate = self._trust.verify_past_chain(chain)
         if certificate.subject != opening.public_key:
             raise CertificateError("wrong-subject", "the log's author is not the certified one")
         return self.logs.open(arrived.log, opening.public_key, certificate, chain)
+
+    def _open_stored(self, stored: Record, body: Body) -> Log:
+        self._verify(stored, None)
+        return self._open_log(stored, body)
 
     def _apply(self, arrived: Record, body: Body, log: Log) -> Status:
         log.stamps.append(arrived.stamp)
@@ -280,6 +317,10 @@ class Replica:
         self.clock.merge(arrived.stamp)
         self.recent.put(arrived.log, arrived.seq, arrived.data)
         self.counters["renewals_refused"] += renew_author(log, body, self._trust)
+        self.voids.note(log, arrived.seq)
+        if arrived.seq >= log.void_from:
+            self.counters["records_revoked"] += 1
+            return Status.VOID
         if not may_write(log, arrived, body):
             self.counters["records_void"] += 1
             return Status.VOID
@@ -330,7 +371,7 @@ class Replica:
 
     @property
     def _reaping(self) -> bool:
-        return self.keyspace.refusal is None and self._own.timely
+        return self.keyspace.refusal is None and self._own.timely and not self._own.barred
 
     def next_due(self) -> float:
         """Unix seconds at which `advance` has something to do, or infinity."""
@@ -346,27 +387,7 @@ class Replica:
         Raises:
           StoreError: It is damaged.
         """
-        try:
-            stored = record.parse_untrusted(data)
-            known = self.logs.by_id.get(stored.log)
-            body = decode_body_untrusted(stored.body)
-            if known is None:
-                if stored.seq != 1 or stored.prev != record.GENESIS:
-                    raise RemoteProtocolError("bad-record", "a log without its beginning")
-                self._verify(stored, None)
-                known = self._open_log(stored, body)
-            elif stored.seq != known.head + 1 or stored.prev != known.head_hash:
-                raise RemoteProtocolError("bad-record", "it does not follow the one before it")
-            if any(seq > self.head(LogId(log)) for log, seq in body.logs):
-                raise RemoteProtocolError("bad-record", "it names what comes after it")
-            check_operations(body, stored)
-        except RemoteProtocolError as error:
-            raise StoreError(
-                f"the database is damaged at record {self.total + 1} ({error}): put a backup "
-                "back, or move state.db away to fetch the state from the other members"
-            ) from error
-        self._unchecked[stored.log] = stored
-        self._apply(stored, body, known)
+        self._loading.load(data)
 
     def finish_loading(self, wall: float) -> None:
         """Check the newest signature of each log, which covers all before it.
@@ -374,14 +395,5 @@ class Replica:
         Raises:
           StoreError: One of them does not hold.
         """
-        for log, newest in self._unchecked.items():
-            try:
-                newest.verify(self.logs.by_id[log].public_key, self._trust.mesh_id)
-            except BadSignature as error:
-                raise StoreError(
-                    f"the database is damaged (a signature of log {ids.short(log)} does not "
-                    "hold): put a backup back, or move state.db away to fetch the state from the "
-                    "other members"
-                ) from error
-        self._unchecked.clear()
+        self._loading.finish()
         self.keyspace.move_clock(int(wall * 1000))

@@ -1,0 +1,174 @@
+"""Computing keys anew after records that were applied have become void.
+
+Nothing that a record removed can be brought back from what is left, so the keys that stale records
+touched are computed from all records again, void ones skipped. First the stale records are
+looked at, for their keys; then everything is applied in its old order to an empty table, these keys
+only, while the node goes on; at the end they change places. That order is a causal one, and void
+records were part of it, so what comes out is what a replica holds that knew of the revocation
+first. Whoever drives this reads the records from disk; the newest come from memory.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from gossipnet.identity.trust import Trust
+from gossipnet.ids import LogId
+from gossipnet.state import fingerprint, record
+from gossipnet.state.authority import may_write, renew_author
+from gossipnet.state.logs import Log
+from gossipnet.state.operations import Body, OpenLog, Renew, decode_body_untrusted
+from gossipnet.state.record import Record
+
+if TYPE_CHECKING:
+    from gossipnet.state.replica import Replica
+
+FROM_MEMORY = 4096
+"""The last so many records are taken from memory; while more are missing the disk is asked."""
+
+_EVENTS = {"string": "set", "hash": "hset", "set": "sadd"}
+
+Wanted = list[tuple[LogId, int, int]]
+
+
+class Rebuild:
+    """One computation; drop it and begin another when the verdicts change meanwhile.
+
+    Attributes:
+      keys: What is computed anew; complete once the stale records were looked at.
+      replayed: Records looked at.
+    """
+
+    def __init__(self, replica: "Replica", trust: Trust) -> None:
+        self._replica = replica
+        self._trust = trust
+        self._looked: dict[LogId, int] = {
+            log: stale.first - 1 for log, stale in replica.voids.stale.items()
+        }
+        self._look_to = {log: stale.last for log, stale in replica.voids.stale.items()}
+        self._looking = True
+        self._fresh = replica.keyspace.blank()
+        self._done: dict[LogId, int] = {}
+        self._authors: dict[LogId, Log] = {}
+        self.keys: set[bytes] = set()
+        self.replayed = 0
+
+    def wanted(self) -> Wanted:
+        """What to read from disk next, in the order in which it was applied; [] at the end."""
+        if self._looking:
+            left = [
+                (log, seen + 1, self._look_to[log])
+                for log, seen in self._looked.items()
+                if seen < self._look_to[log]
+            ]
+            if left and not self._from_memory(left, self._look):
+                return left
+            self._looking = False
+        left = [
+            (log.id, self._done.get(log.id, 0) + 1, log.head)
+            for log in self._replica.logs.by_number
+            if self._done.get(log.id, 0) < log.head
+        ]
+        return [] if not left or self._from_memory(left, self._replay) else left
+
+    def feed(self, data: bytes) -> None:
+        """One record of what `wanted` asked for."""
+        self.replayed += 1
+        taken = record.parse_untrusted(data)
+        if self._looking:
+            self._look(taken)
+        else:
+            self._replay(taken)
+
+    def finish(self) -> int:
+        """Put the keys in place; how many of them look different now."""
+        live = self._replica.keyspace
+        logs = self._replica.logs
+        self._fresh.move_clock(live.wall_ms)
+        changed = 0
+        for key in sorted(self.keys):
+            entry = self._fresh.raw(key)
+            before = live.raw(key)
+            if fingerprint.of_entry(before, logs) == fingerprint.of_entry(entry, logs):
+                continue
+            changed += 1
+            live.replace(key, entry)
+            kind = live.type_of(key)
+            live.tell(key, "del" if kind is None else _EVENTS.get(kind, kind))
+        self._replica.voids.settled()
+        return changed
+
+    # -- from memory ---------------------------------------------------------------------------
+
+    def _from_memory(self, left: Wanted, take: Callable[[Record], bool]) -> bool:
+        """Take what is left from memory, if all of it is there."""
+        if sum(last - first + 1 for _log, first, last in left) > FROM_MEMORY:
+            return False
+        records: dict[LogId, list[Record]] = {}
+        for log, first, last in left:
+            for seq in range(last, first - 1, -1):
+                data = self._replica.record(log, seq)
+                if data is None:
+                    return False
+                records.setdefault(log, []).append(record.parse_untrusted(data))
+        while records:
+            before = sum(map(len, records.values()))
+            for log in list(records):
+                waiting = records[log]
+                while waiting and take(waiting[-1]):
+                    waiting.pop()
+                if not waiting:
+                    del records[log]
+            if sum(map(len, records.values())) == before:
+                return False  # what these depend on is on disk
+        return True
+
+    # -- the two passes ------------------------------------------------------------------------
+
+    def _look(self, taken: Record) -> bool:
+        """First pass: note the keys of a stale record."""
+        if taken.seq == self._looked.get(taken.log, -1) + 1:
+            self._looked[taken.log] = taken.seq
+            self.keys.update(keys_of(decode_body_untrusted(taken.body)))
+        return True
+
+    def _replay(self, taken: Record) -> bool:
+        """Second pass: apply a record to the fresh table; False if it is not its turn yet."""
+        done = self._done
+        if taken.seq != done.get(taken.log, 0) + 1:
+            return taken.seq <= done.get(taken.log, 0)
+        body = decode_body_untrusted(taken.body)
+        if any(seq > done.get(LogId(log), 0) for log, seq in body.logs):
+            return False
+        done[taken.log] = taken.seq
+        log = self._replica.logs.by_id[taken.log]
+        author = self._author(log, body)
+        renew_author(author, body, self._trust)
+        if taken.seq >= log.void_from or not may_write(author, taken, body):
+            return True
+        if self.keys.isdisjoint(keys_of(body)):
+            return True
+        by_id = self._replica.logs.by_id
+        table = [log.number, *(by_id[LogId(other)].number for other, _seq in body.logs)]
+        for place, operation in enumerate(body.operations):
+            if getattr(operation, "key", None) in self.keys:
+                self._fresh.apply(operation, table, taken.seq, place)
+        return True
+
+    def _author(self, log: Log, body: Body) -> Log:
+        """The author as it stood at this point of its log: certificates change along it."""
+        author = self._authors.get(log.id)
+        if author is None:
+            opening = body.operations[0]
+            assert isinstance(opening, OpenLog)
+            chain = tuple(opening.chain)
+            certificate = self._trust.verify_past_chain(chain)
+            author = Log(log.number, log.id, log.public_key, log.author, certificate, chain)
+            self._authors[log.id] = author
+        return author
+
+
+def keys_of(body: Body) -> Iterable[bytes]:
+    """The keys that a record's operations are about."""
+    return (
+        operation.key for operation in body.operations if not isinstance(operation, OpenLog | Renew)
+    )
