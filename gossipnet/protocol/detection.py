@@ -32,7 +32,7 @@ STALL = 0.5
 GAP_AT_FIRST, GAP_USUAL, GAP_FACTOR, GAP_DECAY = 2.0, 1.3, 1.6, 0.985
 """The longest silence that ended well (seconds, any link; halved in 23 s): what is believed first,
 what is usual, and how much more is believed the next time. A lossy stream stalls for 0.2, 0.4, 0.8,
-1.6 s as its retransmission timeout doubles (RFC 6298), so mean and deviation foretell too little."""
+1.6 s as its timeout doubles (RFC 6298), so mean and deviation foretell too little."""
 
 AUDIT, AUDIT_MEMBERS, AUDIT_AGE = 10.0, 32, 15.0
 """Every so many seconds, so many members (an eighth, if that is more) of this age are looked at

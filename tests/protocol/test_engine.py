@@ -33,7 +33,6 @@ def test_a_write_is_seen_everywhere_after_its_commit_and_not_before() -> None:
     assert not any(isinstance(decode_untrusted(sent.payload), Push) for sent in net[0].sent)
     took = net.until(lambda: all(machine.get(b"k") == b"v" for machine in net), 1)
     assert took <= FSYNC + 2 * LATENCY + 1e-9
-    assert not any(sent.payload for sent in net[1].sent if b"zz" in sent.payload)
 
 
 def test_a_ticket_is_committed_after_the_writes_it_covers() -> None:
