@@ -35,7 +35,11 @@ def messages() -> str:
 
 def statements() -> str:
     """What is signed inside messages."""
-    domains = {wire.MemberBody: "member", wire.AccusationBody: "accusation"}
+    domains = {
+        wire.MemberBody: "member",
+        wire.AccusationBody: "accusation",
+        wire.RenewBody: "renew",
+    }
     return "\n".join(
         f"| {body.__name__} | {', '.join(body.__struct_fields__)} | `{domain}` |"
         for body, domain in domains.items()

@@ -158,7 +158,8 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
     Raises an ExceptionGroup when one of its tasks fails.
     """
     with lock_home(settings.home) as lock:
-        identity = Home(settings.home).load()
+        home = Home(settings.home)
+        identity = home.load()
         listener = Listener(await bind(settings.listen), Admission())
         try:
             recovered = open_home_database(settings.home, lock, settings.durability, os.urandom)
@@ -166,7 +167,7 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
             try:
                 engine = await _build(settings, identity, listener, recovered)
                 store.start()
-                driver = Driver(engine, store, Transport(identity, os.urandom))
+                driver = Driver(engine, store, Transport(identity, os.urandom), keep=home.renew)
                 node = Node(identity, driver, recovered.epoch, listener)
                 node.advertised = advertised(settings, listener)
                 _tell_recovery(recovered)

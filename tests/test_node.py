@@ -241,3 +241,32 @@ async def test_another_mesh_lets_nobody_in(home: Path, tmp_path: Path) -> None:
     async with open_node(other, listen=at) as stranger:
         with pytest.raises(JoinError):
             await newcomer(stranger, tmp_path / "second", token)
+
+
+# ---------------------------------------------------------------- renewal
+
+
+async def test_a_certificate_of_seconds_is_renewed_over_the_mesh_and_kept(
+    home: Path, tmp_path: Path
+) -> None:
+    async with open_node(home, listen=ANY) as founder:
+        folder = await newcomer(founder, tmp_path / "guest")
+        old = Home(folder).load()
+        issuer = founder.identity.issuer
+        assert issuer is not None
+        short = issuer.issue(old.public_key, old.name, wall=time.time(), entropy=os.urandom, ttl=6)
+        Home(folder).renew(old.renewed(short))
+        async with open_node(folder, listen=ANY, join=founder.listening) as guest:
+
+            def renewed() -> bool:
+                return guest.status()["certificate_days"] > 89
+
+            await eventually(renewed, "a new certificate")
+            await eventually(
+                lambda: Home(folder).load().not_after > time.time() + 86_400, "it is kept"
+            )
+            serial = guest.status()["certificate"]["serial"]
+            assert guest.driver._transport.identity.certificate.serial.hex() == serial
+            await guest.set(b"k", b"v")
+            await eventually(lambda: founder.get(b"k") == b"v", "its writes count")
+    assert Home(folder).load().certificate.serial.hex() == serial

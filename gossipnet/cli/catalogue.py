@@ -21,6 +21,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "run": Entry("run", "run the daemon in the foreground"),
         "invite": Entry("invite", "print a token that lets one more machine in"),
         "join": Entry("join", "enter a mesh with a token"),
+        "renew": Entry("renew", "have this node's certificate renewed now"),
         "leave": Entry("leave", "sign this machine off the mesh"),
     },
     "Look": {

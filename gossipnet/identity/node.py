@@ -65,6 +65,27 @@ class NodeIdentity:
             raise IdentityError(f"the certificate does not hold: {error}") from None
         return cls(key, tuple(chain), certificate, trust, issuer)
 
+    def renewed(
+        self, chain: tuple[bytes, ...], issuer_chain: tuple[bytes, ...] = ()
+    ) -> "NodeIdentity":
+        """The same node under newer certificates.
+
+        Args:
+          chain: The node's, leaf first.
+          issuer_chain: The issuer key's; empty to keep those it has.
+
+        Raises:
+          IdentityError: They do not hold, or are for other keys.
+        """
+        issuer = self.issuer
+        return NodeIdentity.assemble(
+            self.key,
+            chain,
+            self.trust,
+            issuer_key=None if issuer is None else issuer.key,
+            issuer_chain=issuer_chain or (() if issuer is None else issuer.chain),
+        )
+
     @property
     def node_id(self) -> NodeId:
         """Hash of the public key."""

@@ -39,6 +39,7 @@ class Domain(Enum):
     MEMBER = "member"
     ACCUSATION = "accusation"
     INVITE = "invite"
+    RENEW = "renew"
     REVOKE = "revoke"
     FRONTIER = "frontier"
 

@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 import trio
 
+from gossipnet.errors import HomeError, IdentityError
+from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.peer import Peer
 from gossipnet.ids import short
 from gossipnet.io.dialer import DialError, connect
@@ -41,6 +43,7 @@ from gossipnet.protocol.effects import (
     LogRead,
     ReadLog,
     Received,
+    Renewed,
     Send,
 )
 from gossipnet.protocol.engine import Engine
@@ -50,6 +53,8 @@ from gossipnet.protocol.session import Session
 MAX_LINKS = 256
 """Links at once, half-open ones included; an engine keeps about ten, a seed is asked by more."""
 MAX_DIALS = 32
+KEEP_AGAIN = 60.0
+"""Seconds between two attempts to write renewed certificates to a disk that does not take them."""
 DISK_CODE = "MISCONF"
 """The word with which Redis refuses writes that it cannot keep."""
 # A dial that ends for one of these found no peer that speaks; for any other, a wrong one.
@@ -64,6 +69,7 @@ class Driver:
       store: Started; nobody else gives it commits.
       transport: Who this node is to its peers.
       wall: Unix seconds.
+      keep: Writes renewed certificates to the home; called in a thread.
 
     Attributes:
       engine: For reading, and for its commands; call `flush` after those.
@@ -80,6 +86,7 @@ class Driver:
         transport: Transport,
         *,
         wall: Callable[[], float] = time.time,
+        keep: Callable[[NodeIdentity], None] | None = None,
     ) -> None:
         self.engine = engine
         self.counters: Counter[str] = Counter()
@@ -88,6 +95,7 @@ class Driver:
         self.wall = wall
         self._store = store
         self._transport = transport
+        self._keep = keep
         self._links: dict[int, Link] = {}
         self._running: dict[Link, None] = {}
         self._joins = Joins(self.feed, self._number, self.counters)
@@ -110,6 +118,7 @@ class Driver:
             JoinSend: self._joins.send,
             JoinClose: self._joins.close,
             Event: self._tell,
+            Renewed: self._renewed,
         }
 
     # ------------------------------------------------------------ for everybody
@@ -388,6 +397,24 @@ class Driver:
             log_event("disk-ok", "the disk takes writes again", "warning")
             if keyspace.refusal is not None and keyspace.refusal[0] == DISK_CODE:
                 keyspace.refusal = None
+
+    def _renewed(self, effect: Renewed) -> None:
+        """Later handshakes show the new certificates at once; the home has them soon."""
+        self._transport.identity = effect.identity
+        if self._keep is not None and self._nursery is not None:
+            self._nursery.start_soon(self._keep_identity, self._keep, effect.identity)
+
+    async def _keep_identity(
+        self, keep: Callable[[NodeIdentity], None], identity: NodeIdentity
+    ) -> None:
+        while self._transport.identity is identity:
+            try:
+                await trio.to_thread.run_sync(keep, identity)
+                return
+            except (HomeError, IdentityError) as error:
+                self.counters["renewals_not_kept"] += 1
+                log_event("renewal-not-kept", f"{error}; it is tried again every minute", "error")
+                await trio.sleep(KEEP_AGAIN)
 
     def _tell(self, effect: Event) -> None:
         log_event(effect.kind, effect.text, effect.level, short(effect.node) if effect.node else "")

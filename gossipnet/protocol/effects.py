@@ -9,6 +9,7 @@ Durations are seconds, ``wall`` is seconds since 1970, sizes are bytes.
 from dataclasses import dataclass
 from enum import IntEnum
 
+from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.peer import Peer
 from gossipnet.ids import LogId, NodeId
 
@@ -249,6 +250,13 @@ class JoinClose:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewed:
+    """Keep these certificates, and show them in handshakes from now on; nothing follows."""
+
+    identity: NodeIdentity
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something a person may want to read in the log.
 
@@ -265,4 +273,4 @@ class Event:
     node: NodeId | None = None
 
 
-Effect = Send | Dial | CloseLink | Commit | ReadLog | JoinSend | JoinClose | Event
+Effect = Send | Dial | CloseLink | Commit | ReadLog | JoinSend | JoinClose | Renewed | Event

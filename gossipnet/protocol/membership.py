@@ -14,6 +14,7 @@ import msgspec
 
 from gossipnet import ids
 from gossipnet.errors import BadSignature, CertificateError, RemoteProtocolError
+from gossipnet.identity.certificate import Certificate
 from gossipnet.identity.home import NodeIdentity
 from gossipnet.identity.signing import Domain, sign, verify
 from gossipnet.identity.trust import Trust
@@ -49,6 +50,7 @@ class Member:
       name: From its certificate.
       roles: From its certificate.
       not_after: End of its certificate, unix seconds.
+      certificate: First 16 bytes of its certificate's fingerprint.
       body: Its newest record.
       entry: The same as received: signed bytes and chain.
       previous: Its neighbours in the record before this one.
@@ -65,6 +67,7 @@ class Member:
     name: str
     roles: frozenset[str]
     not_after: float
+    certificate: bytes
     body: MemberBody
     entry: MemberEntry
     previous: frozenset[bytes] = frozenset()
@@ -112,7 +115,7 @@ class Membership:
         self.members: dict[NodeId, Member] = {}
         self._by_prefix: dict[bytes, NodeId] = {}
         self._digest_sum = 0
-        self._chains: dict[tuple[bytes, ...], tuple[bytes, str, frozenset[str], float]] = {}
+        self._chains: dict[tuple[bytes, ...], Certificate] = {}
         self.incarnation = 0
         self._serial = 0
         self._alive: int | None = None
@@ -223,6 +226,7 @@ class Membership:
             dialable=bool(self.addresses),
             zone=self._zone,
             software=self._software,
+            certificate=self.identity.certificate.fingerprint[:16],
         )
         signed = encode(body)
         signature = sign(self.identity.key, Domain.MEMBER, self._trust.mesh_id, signed)
@@ -251,15 +255,17 @@ class Membership:
         if known is not None and version <= (known.body.incarnation, known.body.serial):
             return None
         if entry.chain and (known is None or tuple(entry.chain) != known.chain):
-            public_key, chain = self._check_chain(node, entry.chain)
+            leaf, chain = self._check_chain(node, entry.chain), entry.chain
         elif known is not None:
-            public_key, chain = known.public_key, list(known.chain)
+            leaf, chain = self._leaf(known.chain), list(known.chain)
         else:
             raise RemoteProtocolError("member-without-certificate")
+        if body.certificate not in (b"", leaf.fingerprint[:16]):
+            raise RemoteProtocolError("member-without-certificate", "with another of its chains")
         if known is None and len(self.members) >= MEMBERS_MAX:
             self._context.counters["members_refused"] += 1
             return None
-        verify(public_key, Domain.MEMBER, self._trust.mesh_id, entry.body, entry.signature)
+        verify(leaf.subject, Domain.MEMBER, self._trust.mesh_id, entry.body, entry.signature)
         return self._store(body, MemberEntry(entry.body, entry.signature, chain))
 
     def verify_own(self, entry: MemberEntry) -> None:
@@ -280,37 +286,40 @@ class Membership:
         """Whether `admit` could verify this entry: it brings its chain, or we have it."""
         if entry.chain:
             return True
-        return NodeId(decode_member_untrusted(entry.body).node) in self.members
+        body = decode_member_untrusted(entry.body)
+        known = self.members.get(NodeId(body.node))
+        return known is not None and body.certificate in (b"", known.certificate)
 
-    def _check_chain(self, node: NodeId, chain: list[bytes]) -> tuple[bytes, list[bytes]]:
+    def _check_chain(self, node: NodeId, chain: list[bytes]) -> Certificate:
+        leaf = self._leaf(tuple(chain))
+        if ids.node_id(leaf.subject) != node:
+            raise CertificateError("wrong-subject", "the certificate is another node's")
+        return leaf
+
+    def _leaf(self, chain: tuple[bytes, ...]) -> Certificate:
         """Verify a chain once; no time check, for a record outlives its certificate's renewal."""
-        key = tuple(chain)
-        if key not in self._chains:
+        leaf = self._chains.get(chain)
+        if leaf is None:
             leaf = self._trust.verify_chain(chain, None)
             if len(self._chains) >= MEMBERS_MAX:
                 self._chains.clear()
-            self._chains[key] = (leaf.subject, leaf.name, leaf.roles, leaf.not_after)
-        public_key = self._chains[key][0]
-        if ids.node_id(public_key) != node:
-            raise CertificateError("wrong-subject", "the certificate is another node's")
-        return public_key, chain
+            self._chains[chain] = leaf
+        return leaf
 
     def _store(self, body: MemberBody, entry: MemberEntry) -> Member:
         node = NodeId(body.node)
         chain = tuple(entry.chain)
-        if chain not in self._chains:
-            leaf = self._trust.verify_chain(chain, None)
-            self._chains[chain] = (leaf.subject, leaf.name, leaf.roles, leaf.not_after)
-        public_key, name, roles, not_after = self._chains[chain]
+        leaf = self._leaf(chain)
         known = self.members.get(node)
         if known is None:
             known = Member(
                 node,
-                public_key,
+                leaf.subject,
                 chain,
-                name,
-                roles,
-                not_after,
+                leaf.name,
+                leaf.roles,
+                leaf.not_after,
+                leaf.fingerprint[:16],
                 body,
                 entry,
                 since=self._context.now,
@@ -325,7 +334,8 @@ class Membership:
                 known.since = self._context.now
             known.previous = known.neighbours
             known.body, known.entry, known.chain = body, entry, chain
-            known.name, known.roles, known.not_after = name, roles, not_after
+            known.name, known.roles, known.not_after = leaf.name, leaf.roles, leaf.not_after
+            known.certificate = leaf.fingerprint[:16]
         known.neighbours = frozenset(body.neighbours)
         self._alive = None
         self._note_edges(known)

@@ -54,6 +54,8 @@ class MemberBody(Struct, array_like=True, frozen=True):
       dialable: Whether others can connect to it.
       zone: Name of its zone, or empty.
       software: Version of the program.
+      certificate: First 16 bytes of the fingerprint of its certificate, so that whoever holds an
+        older one knows to ask for the chain.
     """
 
     version: Count
@@ -66,6 +68,7 @@ class MemberBody(Struct, array_like=True, frozen=True):
     dialable: bool
     zone: Annotated[str, Meta(max_length=63)]
     software: Annotated[str, Meta(max_length=31)]
+    certificate: Annotated[bytes, Meta(max_length=16)] = b""
 
 
 class MemberEntry(Struct, array_like=True, frozen=True):

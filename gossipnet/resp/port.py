@@ -53,6 +53,10 @@ class MeshPort(Protocol):
         """A join token's text; raises `gossipnet.errors.UserError`."""
         ...
 
+    def renew(self) -> None:
+        """Have this node certified anew; raises `gossipnet.errors.UserError`."""
+        ...
+
     def leave(self) -> None:
         """Sign off the mesh."""
         ...

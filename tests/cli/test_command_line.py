@@ -218,6 +218,26 @@ def test_leave(fake: FakeSocket, run: Run) -> None:
     assert "Next: gossipnet run" in done.err
 
 
+def test_renew_waits_until_the_daemon_holds_a_new_certificate(fake: FakeSocket, run: Run) -> None:
+    def status(serial: str, renewal: str, failure: str = "") -> bytes:
+        certificate = {"serial": serial, "renewal": renewal, "not_after": 1_900_000_000}
+        return resp3({"certificate": {**certificate, "failure": failure}})
+
+    answers = iter([status("a", "idle"), status("a", "asking"), status("b", "idle")])
+    fake.answers["GOSSIP STATUS"] = lambda client: client.sendall(next(answers))
+    fake.answers["GOSSIP RENEW"] = resp3("OK")
+    done = run("renew")
+    assert done.code == 0
+    assert "2030-03-17" in done.err
+    answers = iter([status("b", "idle"), status("b", "failed", "atlas cannot be reached")])
+    done = run("renew")
+    assert done.code == 1
+    assert "atlas cannot be reached" in done.err
+    fake.answers["GOSSIP RENEW"] = b"-NOPERM no issuer is known here\r\n"
+    answers = iter([status("b", "idle")])
+    assert run("renew").code == 4
+
+
 def change(number: int) -> bytes:
     return push(b"change", b"k%d" % number, b"set", b"string", b"v" * 300, b"atlas", 1000 + number)
 

@@ -30,6 +30,7 @@ from gossipnet.protocol.effects import (
     LogRead,
     ReadLog,
     Received,
+    Renewed,
     Send,
     StoredRecord,
 )
@@ -186,6 +187,8 @@ class Machine:
             self.joins[effect.join][0].extend(effect.data)
         elif isinstance(effect, JoinClose):
             self.joins[effect.join][1].append(True)
+        elif isinstance(effect, Renewed):
+            self.identity = effect.identity
         else:
             self.told.append(effect)
 

@@ -31,6 +31,7 @@ class LoneMesh:
         self.committed = 0
         self.issued = 0
         self.left = False
+        self.renewals = 0
         self.invited: list[tuple[object, ...]] = []
 
     def touch(self, _now: float, wall: float) -> None:
@@ -65,6 +66,9 @@ class LoneMesh:
     def invite(self, *words: object) -> str:
         self.invited.append(words)
         return "gn1token"
+
+    def renew(self) -> None:
+        self.renewals += 1
 
     def leave(self) -> None:
         self.left = True

@@ -81,6 +81,11 @@ def _capability(value: bytes) -> tuple[str, bytes]:
     return name, prefix
 
 
+def _renew(session: "Session", _args: list[bytes]) -> Reply:
+    session.service.mesh.renew()
+    return OK
+
+
 def _leave(session: "Session", _args: list[bytes]) -> Reply:
     session.service.mesh.leave()
     session.service.left()
@@ -120,6 +125,9 @@ ROWS = [
                 "Why a member is thought to be what it is, and who said so.", _SINCE, _ANY),
         Command("gossip|invite", _invite, -2, _INVITE, "A token that lets one more machine in.",
                 _SINCE, _ADMIN),
+        Command("gossip|renew", _renew, 2, "",
+                "Has this node certified anew; GOSSIP STATUS tells what came of it.", _SINCE,
+                "admin noscript no-multi"),
         Command("gossip|leave", _leave, 2, "", "Signs this node off the mesh; its daemon stops.",
                 _SINCE, "admin noscript no-multi"),
         Command("gossip|watch", _watch, -3, "pattern [pattern ...]",

@@ -1,0 +1,21 @@
+"""What a person chose for one node, as far as the engine is concerned."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Attributes tell what each setting means.
+
+    Attributes:
+      addresses: ``HOST:PORT`` to advertise; a host such as ``0.0.0.0`` stands for the one under
+        which peers see this node.
+      seeds: Addresses to try when nobody is reachable.
+      zone: Name of this node's zone, or empty.
+      software: Version of the program.
+    """
+
+    addresses: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
+    zone: str = ""
+    software: str = ""
