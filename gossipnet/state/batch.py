@@ -4,11 +4,14 @@ Operations are applied the moment they are added, under the dot they will have. 
 table of foreign logs that they name. Knows nothing of keys or signatures.
 """
 
+from collections.abc import Mapping
+
 from gossipnet.state.dots import LOW_MASK, PLACE_BITS, Seen
 from gossipnet.state.logs import Logs
 from gossipnet.state.operations import AnyOperation, Body, CellRefs, SeenRefs
-from gossipnet.state.types.number import to_wire
-from gossipnet.state.types.register import CellsSeen
+from gossipnet.state.types.doubles import Doubles
+from gossipnet.state.types.number import Amount, to_wire
+from gossipnet.state.types.register import Cell
 
 SOFT_BYTES = 64 * 1024
 SOFT_OPERATIONS = 4096
@@ -65,13 +68,14 @@ class Batch:
             for number, low in seen.items()
         ]
 
-    def cells(self, cells: CellsSeen) -> CellRefs:
-        """Counter cells as they go into an operation."""
+    def cells(self, cells: Mapping[int, Cell[Amount] | Cell[Doubles]] | None) -> CellRefs:
+        """Counter cells, by the dots that opened them, as they go into an operation."""
         refs: CellRefs = []
-        for opened, total in cells.items():
+        for opened, cell in (cells or {}).items():
             number, low = opened >> 56, opened & LOW_MASK
-            seq = low >> PLACE_BITS
-            refs.append((self._ref(number, seq), seq, low & 0xFFFF, to_wire(total)))
+            seq, total = low >> PLACE_BITS, cell.total
+            wire = list(total) if isinstance(total, tuple) else to_wire(total)
+            refs.append((self._ref(number, seq), seq, low & 0xFFFF, wire))
         return refs
 
     def _ref(self, number: int, seq: int) -> int:

@@ -4,6 +4,8 @@ A record is applied whole or not at all, and what an operation says it has seen 
 its record says it depends on: else replicas with different heads would apply it differently.
 """
 
+from collections.abc import Callable
+
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.state.operations import (
     AnyOperation,
@@ -14,12 +16,19 @@ from gossipnet.state.operations import (
     HashIncrement,
     HashSet,
     Increment,
+    Number,
     OpenLog,
     Renew,
+    ScoreIncrement,
+    ScoreRemove,
+    ScoreSet,
     SeenRefs,
     Set,
+    Sum,
 )
 from gossipnet.state.record import Record
+from gossipnet.state.types import doubles
+from gossipnet.state.types.entry import ZSET
 from gossipnet.state.types.number import from_wire
 
 
@@ -42,14 +51,15 @@ def check_operations(body: Body, record: Record) -> None:
 
 
 def _check(operation: AnyOperation, heads: list[int], own: int) -> None:
-    if isinstance(operation, Increment | HashIncrement):
+    if isinstance(operation, Increment | HashIncrement | ScoreIncrement):
+        counts = _is_sum if isinstance(operation, ScoreIncrement) else _is_number
         ends = (operation.cell, operation.previous)
         if (ends[0] is None) != (ends[1] is None):
             raise RemoteProtocolError("bad-record", "half a counter cell")
         if any(end is not None and end[0] > own for end in ends):
             raise RemoteProtocolError("bad-record", "counts on what comes later")
         for number in (operation.before, operation.total):
-            if from_wire(number) is None:
+            if not counts(number):
                 raise RemoteProtocolError("bad-record", "not a number")
         return
     assert not isinstance(operation, OpenLog | Renew)
@@ -57,11 +67,24 @@ def _check(operation: AnyOperation, heads: list[int], own: int) -> None:
     if isinstance(operation, Set | Delete):
         _check_cells(operation.cells, heads)
     if isinstance(operation, Delete):
-        for _kind, _name, cells in operation.part_cells:
-            _check_cells(cells, heads)
+        for kind, _name, cells in operation.part_cells:
+            _check_cells(cells, heads, _is_sum if kind == ZSET else _is_number)
     if isinstance(operation, HashSet | HashDelete):
         for _name, cells in operation.field_cells:
             _check_cells(cells, heads)
+    if isinstance(operation, ScoreSet | ScoreRemove):
+        for _name, cells in operation.member_cells:
+            _check_cells(cells, heads, _is_sum)
+    if isinstance(operation, ScoreSet) and not doubles.sound(s for _, s in operation.pairs):
+        raise RemoteProtocolError("bad-record", "a score that is no number")
+
+
+def _is_number(total: Number | Sum) -> bool:
+    return not isinstance(total, list) and from_wire(total) is not None
+
+
+def _is_sum(total: Number | Sum) -> bool:
+    return isinstance(total, list) and doubles.sound(total)
 
 
 def _check_seen(seen: SeenRefs, heads: list[int]) -> None:
@@ -70,7 +93,9 @@ def _check_seen(seen: SeenRefs, heads: list[int]) -> None:
             raise RemoteProtocolError("bad-record", "has seen what it does not depend on")
 
 
-def _check_cells(cells: CellRefs, heads: list[int]) -> None:
+def _check_cells(
+    cells: CellRefs, heads: list[int], counts: Callable[[Number | Sum], bool] = _is_number
+) -> None:
     for ref, seq, _place, total in cells:
-        if ref >= len(heads) or seq > heads[ref] or from_wire(total) is None:
+        if ref >= len(heads) or seq > heads[ref] or not counts(total):
             raise RemoteProtocolError("bad-record", "has seen what it does not depend on")

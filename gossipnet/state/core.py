@@ -229,7 +229,7 @@ class Core:
                 del self._watched[key]
 
     def type_of(self, key: bytes) -> str | None:
-        """``string``, ``hash``, ``set``, or None if the key does not show."""
+        """One of `KINDS`, or None if the key does not show."""
         entry = self.entries.get(key)
         return None if entry is None else kind_of(entry)
 

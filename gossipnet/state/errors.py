@@ -40,6 +40,13 @@ class NotAFloat(KeyspaceError):
         super().__init__(text)
 
 
+class NotANumber(KeyspaceError):
+    """A score would be the sum of opposite infinities."""
+
+    def __init__(self) -> None:
+        super().__init__("resulting score is not a number (NaN)")
+
+
 class OutOfRange(KeyspaceError):
     """A counter would leave ±2^59: room for concurrent additions is part of its type."""
 

@@ -106,6 +106,12 @@ class Hashes(Strings):
         self._count_field(key, name, register, step)
         return written(total)
 
+    def store_hash(self, key: bytes, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+        """Replace whatever the key holds by a hash."""
+        with self.atomic():
+            self._replace(key, sum(len(name) + len(value) + 16 for name, value in pairs))
+            self.hash_set(key, pairs)
+
     def _count_field(self, key: bytes, name: bytes, register: Register | None, by: Amount) -> None:
         batch = self._begin(key, len(name) + 64)
         self._bury(batch, key)

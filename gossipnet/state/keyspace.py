@@ -7,21 +7,21 @@ that will hold them is. Each type is a file; this one adds what works on keys of
 import random
 from collections.abc import Callable, Iterable
 
-from gossipnet.state import hashes, sets, strings
+from gossipnet.state import hashes, sets, sorted_sets, strings
 from gossipnet.state.batch import Batch
 from gossipnet.state.core import Apply, Core
 from gossipnet.state.errors import NoSuchKey
 from gossipnet.state.hashes import Hashes
 from gossipnet.state.logs import Logs
 from gossipnet.state.operations import Delete
-from gossipnet.state.references import cells_of, seen_of
+from gossipnet.state.references import cells_of, seen_of, sums_of
 from gossipnet.state.sets import Sets
+from gossipnet.state.sorted_sets import SortedSets
 from gossipnet.state.types import members
-from gossipnet.state.types.entry import HASH, compound_of
-from gossipnet.state.types.register import CellsSeen
+from gossipnet.state.types.entry import HASH, ZSET, compound_of, kind_of
 
 
-class Keyspace(Hashes, Sets):
+class Keyspace(Hashes, Sets, SortedSets):
     """All keys."""
 
     def __init__(self, logs: Logs, open_batch: Callable[[bool], Batch]) -> None:
@@ -77,20 +77,36 @@ class Keyspace(Hashes, Sets):
             return
         deadline = self.deadline_of(source)
         with self.atomic():
-            kind = self.type_of(source)
-            if kind == "string":
-                value = self.get(source)
-                assert value is not None
-                self.set(target, value)
-            elif kind == "hash":
-                pairs = self.hash_items(source)
-                size = sum(len(name) + len(value) + 16 for name, value in pairs)
-                self._replace(target, size)
-                self.hash_set(target, pairs)
-            else:
-                self.store_set(target, list(self.members(source)))
+            _COPY[kind_of(entry) or "string"](self, source, target)
             if deadline is not None:
                 self.expire(target, deadline)
+
+
+def _copy_string(keyspace: Keyspace, source: bytes, target: bytes) -> None:
+    value = keyspace.get(source)
+    assert value is not None
+    keyspace.set(target, value)
+
+
+def _copy_hash(keyspace: Keyspace, source: bytes, target: bytes) -> None:
+    keyspace.store_hash(target, keyspace.hash_items(source))
+
+
+def _copy_set(keyspace: Keyspace, source: bytes, target: bytes) -> None:
+    keyspace.store_set(target, list(keyspace.members(source)))
+
+
+def _copy_scores(keyspace: Keyspace, source: bytes, target: bytes) -> None:
+    keyspace.store_scores(target, list(keyspace.scores(source).items()))
+
+
+_COPY: dict[str, Callable[[Keyspace, bytes, bytes], None]] = {
+    "string": _copy_string,
+    "hash": _copy_hash,
+    "set": _copy_set,
+    "zset": _copy_scores,
+}
+"""Write what a key shows to another one, in its place; by type."""
 
 
 def apply_delete(core: Core, op: Delete, table: list[int], dot: int) -> str:
@@ -100,13 +116,11 @@ def apply_delete(core: Core, op: Delete, table: list[int], dot: int) -> str:
         return ""
     compound = compound_of(entry)
     seen = seen_of(op.seen, table)
-    cells: dict[int, dict[bytes, CellsSeen]] = {}
-    for kind, name, refs in op.part_cells:
-        cells.setdefault(kind, {})[name] = cells_of(refs, table)
+    fields = {name: cells_of(refs, table) for kind, name, refs in op.part_cells if kind == HASH}
+    scores = {name: sums_of(refs, table) for kind, name, refs in op.part_cells if kind == ZSET}
     if compound.string is not None:
         compound.string.remove(seen, cells_of(op.cells, table), core.order_of)
     if compound.fields is not None:
-        fields = cells.get(HASH, {})
         for name in list(compound.fields):
             register = compound.fields[name]
             register.remove(seen, fields.get(name, {}), core.order_of)
@@ -114,8 +128,8 @@ def apply_delete(core: Core, op: Delete, table: list[int], dot: int) -> str:
                 del compound.fields[name]
     if compound.members is not None:
         members.remove(compound.members, list(compound.members), seen)
-    for kind, part in (compound.parts or {}).items():
-        part.remove(seen, cells.get(kind, {}), core.order_of)
+    for part in (compound.parts or {}).values():
+        part.remove(seen, scores, core.order_of)
     if compound.expiry is not None:
         compound.expiry.remove(seen)
     core.settle(op.key, compound)
@@ -127,4 +141,5 @@ APPLY: dict[type, Apply] = {
     **strings.APPLY,
     **hashes.APPLY,
     **sets.APPLY,
+    **sorted_sets.APPLY,
 }

@@ -28,7 +28,9 @@ Number = Annotated[int, Meta(ge=-(1 << 62), le=1 << 62)] | Annotated[str, Meta(m
 
 SeenRefs = Annotated[list[tuple[Ref, Seq, Place]], Meta(max_length=1 << 14)]
 """Per log named: everything up to this dot had been applied when the operation was made."""
-CellRefs = Annotated[list[tuple[Ref, Seq, Place, Number]], Meta(max_length=1 << 14)]
+Sum = Annotated[list[float], Meta(max_length=48)]
+"""Doubles that add up to a number exactly: what scores are counted in."""
+CellRefs = Annotated[list[tuple[Ref, Seq, Place, Number | Sum]], Meta(max_length=1 << 14)]
 """Per counter cell seen: the dot that opened it, and its total."""
 PartCells = Annotated[
     list[tuple[Annotated[int, Meta(ge=0, le=15)], Key, CellRefs]], Meta(max_length=1 << 16)
@@ -38,6 +40,7 @@ FieldCells = Annotated[list[tuple[Key, CellRefs]], Meta(max_length=1 << 16)]
 Own = tuple[Seq, Place]
 Pairs = Annotated[list[tuple[Key, Value]], Meta(max_length=1 << 16)]
 Names = Annotated[list[Key], Meta(max_length=1 << 16)]
+Scored = Annotated[list[tuple[Key, float]], Meta(max_length=1 << 16)]
 
 
 class Operation(Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -136,6 +139,35 @@ class Expire(Operation, tag=9, frozen=True):
     seen: SeenRefs
 
 
+class ScoreSet(Operation, tag=10, frozen=True):
+    """Assign scores to members; ``seen`` is about these members only."""
+
+    key: Key
+    pairs: Scored
+    seen: SeenRefs
+    member_cells: FieldCells
+
+
+class ScoreIncrement(Operation, tag=11, frozen=True):
+    """`Increment` of one member's score."""
+
+    key: Key
+    name: Key
+    cell: Own | None
+    previous: Own | None
+    before: Sum
+    total: Sum
+
+
+class ScoreRemove(Operation, tag=12, frozen=True):
+    """Remove what was seen of these members."""
+
+    key: Key
+    names: Names
+    seen: SeenRefs
+    member_cells: FieldCells
+
+
 class OpenLog(Operation, tag=64, frozen=True):
     """First operation of a log: who writes it, in which epoch, certified by whom."""
 
@@ -160,6 +192,9 @@ AnyOperation = (
     | SetAdd
     | SetRemove
     | Expire
+    | ScoreSet
+    | ScoreIncrement
+    | ScoreRemove
     | OpenLog
     | Renew
 )

@@ -147,10 +147,11 @@ def own_cell(register: Register | None, batch: Batch) -> tuple[Own | None, Own |
     if held is None:
         return None, None, 0
     opened, cell = held
-    return _own(opened), _own(cell.dot), cell.total
+    return own(opened), own(cell.dot), cell.total
 
 
-def _own(dot: int) -> Own:
+def own(dot: int) -> Own:
+    """A dot of the own log as it goes into an operation."""
     low = dot & LOW_MASK
     return low >> 16, low & 0xFFFF
 

@@ -97,9 +97,7 @@ class Writer(Core):
 
     @staticmethod
     def _cells_of(batch: Batch, register: Register | None) -> CellRefs:
-        if register is None or register.cells is None:
-            return []
-        return batch.cells({opened: cell.total for opened, cell in register.cells.items()})
+        return [] if register is None or register.cells is None else batch.cells(register.cells)
 
     def _delete_operation(self, batch: Batch, key: bytes, entry: Entry) -> Delete:
         """Remove all of an entry, or of an expired one what was written before its deadline."""
@@ -113,9 +111,7 @@ class Writer(Core):
             if register.cells is not None
         ]
         for kind, part in (entry.parts or {}).items():
-            for name, cells in part.cells():
-                totals = {opened: cell.total for opened, cell in cells.items()}
-                parts.append((kind, name, batch.cells(totals)))
+            parts += [(kind, name, batch.cells(cells)) for name, cells in part.cells()]
         return Delete(key, batch.seen(seen), self._cells_of(batch, entry.string), parts)
 
     def _dots_to_delete(self, entry: Entry) -> Iterator[int]:

@@ -7,6 +7,7 @@ own records from disk must hold what it held before.
 import os
 import random
 from decimal import Decimal
+from math import inf
 
 import pytest
 from sites import WALL, mesh
@@ -38,6 +39,11 @@ def operate(keyspace: Keyspace, rng: random.Random, wall: float) -> None:
         lambda: keyspace.hash_delete(key, [name]),
         lambda: keyspace.add(key, [name, value]),
         lambda: keyspace.remove(key, [name]),
+        lambda: keyspace.score_set(key, [(name, rng.randrange(9) / 10), (b"w", 1.1)]),
+        lambda: keyspace.score_increment(key, name, rng.choice([0.1, 0.7, 1e16, -1e16, 1e-9])),
+        lambda: keyspace.score_increment(key, name, rng.choice([inf, -inf, 1e308, -0.3])),
+        lambda: keyspace.score_remove(key, [name]),
+        lambda: keyspace.ranking(key),
         lambda: keyspace.expire(key, deadline),
         lambda: keyspace.expire(key, None),
         lambda: keyspace.rename(key, rng.choice(KEYS)),

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from math import nan
 
 import pytest
 from hypothesis import given, settings
@@ -17,13 +18,18 @@ from gossipnet.state.errors import NotPermitted, TooLarge
 from gossipnet.state.operations import (
     AnyOperation,
     Body,
+    Delete,
     Increment,
     OpenLog,
+    ScoreIncrement,
+    ScoreRemove,
+    ScoreSet,
     Set,
     SetAdd,
     encode_body,
 )
 from gossipnet.state.replica import AppliedRecord, Replica, Status
+from gossipnet.state.types.entry import HASH, ZSET
 
 A, B, C = (mesh().identities[number] for number in range(3))
 
@@ -139,6 +145,15 @@ def test_arbitrary_bodies_of_a_certified_author_are_refused_whole(body: bytes) -
         Increment(b"k", None, (1, 1), 0, 1),
         Increment(b"k", (9, 1), (9, 1), 0, 1),
         Increment(b"k", None, None, 0, "1e99"),
+        Set(b"k", b"v", False, [], [(0, 1, 0, [1.0])]),
+        Delete(b"k", [], [], [(ZSET, b"m", [(0, 1, 0, 1)])]),
+        Delete(b"k", [], [], [(HASH, b"f", [(0, 1, 0, [1.0])])]),
+        ScoreSet(b"k", [(b"m", nan)], [], []),
+        ScoreSet(b"k", [(b"m", 1.0)], [], [(b"m", [(0, 1, 0, 1)])]),
+        ScoreSet(b"k", [(b"m", 1.0)], [(1, 1, 0)], []),
+        ScoreIncrement(b"k", b"m", None, None, [], [nan]),
+        ScoreIncrement(b"k", b"m", (9, 1), (9, 1), [], [1.0]),
+        ScoreRemove(b"k", [b"m"], [], [(b"m", [(0, 9, 0, [1.0])])]),
         OpenLog(A.public_key, 7, list(A.chain)),
     ],
     ids=lambda operation: type(operation).__name__,

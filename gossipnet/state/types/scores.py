@@ -1,0 +1,186 @@
+"""Sorted sets: members with scores; a score is a register of doubles with a counter part.
+
+Of scores assigned concurrently the one with the latest stamp shows, increments sum up exactly, and
+a removal takes what it had seen: ZREM beside ZINCRBY leaves the increment alone, ZADD beside it
+gives both. A member nearly always was assigned once and never counted: then only its dot is kept
+beside the score that shows. The order by score is made when it is first asked for, and kept from
+then on.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from gossipnet.state.dots import Seen, covers
+from gossipnet.state.types.doubles import Doubles, negated, rounded
+from gossipnet.state.types.ordered import Ordered
+from gossipnet.state.types.register import Cell, Order, Versions
+
+SumsSeen = dict[int, Doubles]
+"""Dot that opened a cell -> the cell's total as it was seen."""
+
+
+class Score(Versions[float, Doubles]):
+    """One member's score."""
+
+    __slots__ = ()
+
+    nothing = 0.0
+    zero: Doubles = ()
+
+    def shown(self) -> float:
+        """The score: the exact sum of everything, rounded once."""
+        if self.cells is None:
+            return self.value
+        parts = [self.value]
+        for cell in self.cells.values():
+            parts += cell.total
+            parts += negated(cell.gone)
+        return rounded(parts)
+
+
+class Scores:
+    """One sorted set.
+
+    Attributes:
+      shown: Score by member.
+    """
+
+    __slots__ = ("_held", "_order", "shown")
+
+    def __init__(self) -> None:
+        self.shown: dict[bytes, float] = {}
+        self._held: dict[bytes, int | Score] = {}
+        self._order: Ordered[tuple[float, bytes]] | None = None
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        return bool(self.shown)
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    @property
+    def order(self) -> Ordered[tuple[float, bytes]]:
+        """(score, member), lowest first; members of one score as their bytes sort."""
+        if self._order is None:
+            self._order = Ordered((score, name) for name, score in self.shown.items())
+        return self._order
+
+    def dots(self) -> Iterator[int]:
+        """Every dot held."""
+        for held in self._held.values():
+            if isinstance(held, int):
+                yield held
+            else:
+                yield from held.dots()
+
+    def dots_of(self, name: bytes) -> Iterable[int]:
+        """Every dot of one member."""
+        held = self._held.get(name)
+        if held is None:
+            return ()
+        return (held,) if isinstance(held, int) else held.dots()
+
+    def cells(self) -> Iterator[tuple[bytes, Mapping[int, Cell[Doubles]]]]:
+        """Counter cells of the members that have any."""
+        for name, held in self._held.items():
+            if not isinstance(held, int) and held.cells is not None:
+                yield name, held.cells
+
+    def cells_of(self, name: bytes) -> Mapping[int, Cell[Doubles]] | None:
+        """Counter cells of one member."""
+        held = self._held.get(name)
+        return held.cells if isinstance(held, Score) else None
+
+    def own_cell(self, name: bytes, number: int) -> tuple[int, Cell[Doubles]] | None:
+        """The open cell that the log with this number has at a member."""
+        held = self._held.get(name)
+        return held.own_cell(number) if isinstance(held, Score) else None
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def assign(
+        self, name: bytes, score: float, dot: int, seen: Seen, cells: SumsSeen, order: Order
+    ) -> bool:
+        """ZADD: replace what was seen; returns whether another score was concurrent."""
+        held = self._held.get(name)
+        if held is None or (isinstance(held, int) and covers(seen, held)):
+            self._held[name] = dot
+            self._show(name, score)
+            return False
+        full = self._full(name, held)
+        contested = full.assign(dot, score, seen, cells, order)
+        self._settle(name, full)
+        return contested
+
+    def count(
+        self, name: bytes, dot: int, cell: int, previous: int, before: Doubles, total: Doubles
+    ) -> None:
+        """ZINCRBY: move one author's cell on."""
+        full = self._full(name, self._held.get(name))
+        full.count(dot, cell, previous, before, total)
+        self._settle(name, full)
+
+    def take(self, name: bytes, seen: Seen, cells: SumsSeen, order: Order) -> None:
+        """ZREM: take away what was seen of one member."""
+        held = self._held.get(name)
+        if held is None or (isinstance(held, int) and not covers(seen, held)):
+            return
+        full = self._full(name, held)
+        full.remove(seen, cells, order)
+        self._settle(name, full)
+
+    def remove(self, seen: Seen, cells: dict[bytes, SumsSeen], order: Order) -> None:
+        """DEL: take away what was seen of all of them."""
+        self._order = None  # sorted anew if anything is left
+        for name in list(self._held):
+            self.take(name, seen, cells.get(name, {}), order)
+
+    def _full(self, name: bytes, held: int | Score | None) -> Score:
+        if isinstance(held, Score):
+            return held
+        return Score() if held is None else Score(held, self.shown[name])
+
+    def _settle(self, name: bytes, full: Score) -> None:
+        """Keep what is left of a member as shortly as it can be, and show it."""
+        if not full:
+            del self._held[name]
+            score = self.shown.pop(name)
+            if self._order is not None:
+                self._order.remove((score, name))
+            return
+        plain = full.cells is None and full.rivals is None
+        self._held[name] = full.dot if plain else full
+        self._show(name, full.shown())
+
+    def _show(self, name: bytes, score: float) -> None:
+        order = self._order
+        if order is not None:
+            before = self.shown.get(name)
+            if before is not None:
+                order.remove((before, name))
+            order.add((score, name))
+        self.shown[name] = score
+
+    # -- for fingerprints ----------------------------------------------------------------------
+
+    def fingerprint(self, name: Callable[[int], str]) -> object:
+        """All of it with dots by their global names, in an order that replicas share."""
+        return [
+            (member, _written(self._held[member], self.shown[member], name))
+            for member in sorted(self._held)
+        ]
+
+
+def _written(held: int | Score, shown: float, name: Callable[[int], str]) -> object:
+    if isinstance(held, int):
+        return name(held), shown
+    return (
+        held.dot and name(held.dot),
+        held.value,
+        sorted((name(dot), value) for dot, value in (held.rivals or {}).items()),
+        sorted(
+            (name(opened), name(cell.dot), cell.total, cell.gone)
+            for opened, cell in (held.cells or {}).items()
+        ),
+    )
