@@ -150,7 +150,7 @@ def test_arbitrary_bodies_of_a_certified_author_are_refused_whole(body: bytes) -
         Delete(b"k", [], [], [(HASH, b"f", [(0, 1, 0, [1.0])])]),
         ScoreSet(b"k", [(b"m", nan)], [], []),
         ScoreSet(b"k", [(b"m", 1.0)], [], [(b"m", [(0, 1, 0, 1)])]),
-        ScoreSet(b"k", [(b"m", 1.0)], [(1, 1, 0)], []),
+        ScoreSet(b"k", [(b"m", 1.0)], [(1, 5, 0)], []),
         ScoreIncrement(b"k", b"m", None, None, [], [nan]),
         ScoreIncrement(b"k", b"m", (9, 1), (9, 1), [], [1.0]),
         ScoreRemove(b"k", [b"m"], [], [(b"m", [(0, 9, 0, [1.0])])]),
