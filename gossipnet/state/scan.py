@@ -21,12 +21,13 @@ class ScanOrder:
         self._next = 1
 
     def append(self, key: bytes, live: Container[bytes], live_count: int) -> None:
-        """A key has appeared."""
+        """A key appears; it is not in ``live`` yet."""
+        # Swept first, for the new key would be taken for one that is gone.
+        if len(self._keys) > 64 and len(self._keys) > 2 * live_count + 64:
+            self._sweep(live)
         self._keys.append(key)
         self._serials.append(self._next)
         self._next += 1
-        if len(self._keys) > 64 and len(self._keys) > 2 * live_count + 64:
-            self._sweep(live)
 
     def page(self, cursor: int, count: int, live: Container[bytes]) -> tuple[int, list[bytes]]:
         """Look at ``count`` serials from ``cursor`` on; the next cursor is 0 at the end."""
