@@ -15,12 +15,12 @@ from collections.abc import Callable
 
 import trio
 
-from gossipnet.errors import HomeError, IdentityError
-from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.peer import Peer
 from gossipnet.ids import short
 from gossipnet.io.dialer import DialError, connect
+from gossipnet.io.freshkeys import FreshKeys
 from gossipnet.io.join_stream import Joins
+from gossipnet.io.keeping import Keep, Keeping
 from gossipnet.io.link import Link
 from gossipnet.io.logs import log_event
 from gossipnet.io.sockets import remote_address
@@ -43,6 +43,7 @@ from gossipnet.protocol.effects import (
     LogRead,
     ReadLog,
     Received,
+    Refreshed,
     Renewed,
     Send,
 )
@@ -53,8 +54,6 @@ from gossipnet.protocol.session import Session
 MAX_LINKS = 256
 """Links at once, half-open ones included; an engine keeps about ten, a seed is asked by more."""
 MAX_DIALS = 32
-KEEP_AGAIN = 60.0
-"""Seconds between two attempts to write renewed certificates to a disk that does not take them."""
 DISK_CODE = "MISCONF"
 """The word with which Redis refuses writes that it cannot keep."""
 # A dial that ends for one of these found no peer that speaks; for any other, a wrong one.
@@ -86,7 +85,7 @@ class Driver:
         transport: Transport,
         *,
         wall: Callable[[], float] = time.time,
-        keep: Callable[[NodeIdentity], None] | None = None,
+        keep: Keep | None = None,
     ) -> None:
         self.engine = engine
         self.counters: Counter[str] = Counter()
@@ -95,7 +94,8 @@ class Driver:
         self.wall = wall
         self._store = store
         self._transport = transport
-        self._keep = keep
+        self._keeping = Keeping(keep, self.counters)
+        self._fresh_keys = FreshKeys(lambda: self._running)
         self._links: dict[int, Link] = {}
         self._running: dict[Link, None] = {}
         self._joins = Joins(self.feed, self._number, self.counters)
@@ -185,6 +185,7 @@ class Driver:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 await nursery.start(self._store.run, self._stored)
+                nursery.start_soon(self._fresh_keys.run)
                 task_status.started()
                 while True:
                     with trio.CancelScope() as timer:
@@ -345,6 +346,13 @@ class Driver:
         """See `LinkOwner`."""
         self.feed(Received(link.number, payload))
 
+    def link_refreshed(self, link: Link, peer: Peer) -> None:
+        """See `LinkOwner`."""
+        self.counters["links_refreshed"] += 1
+        self._fresh_keys.refreshed(link)
+        if self._links.get(link.number) is link:
+            self.feed(Refreshed(link.number, peer))
+
     def link_heard(self, link: Link) -> None:
         """See `LinkOwner`."""
         self.feed(Heard(link.number))
@@ -401,20 +409,8 @@ class Driver:
     def _renewed(self, effect: Renewed) -> None:
         """Later handshakes show the new certificates at once; the home has them soon."""
         self._transport.identity = effect.identity
-        if self._keep is not None and self._nursery is not None:
-            self._nursery.start_soon(self._keep_identity, self._keep, effect.identity)
-
-    async def _keep_identity(
-        self, keep: Callable[[NodeIdentity], None], identity: NodeIdentity
-    ) -> None:
-        while self._transport.identity is identity:
-            try:
-                await trio.to_thread.run_sync(keep, identity)
-                return
-            except (HomeError, IdentityError) as error:
-                self.counters["renewals_not_kept"] += 1
-                log_event("renewal-not-kept", f"{error}; it is tried again every minute", "error")
-                await trio.sleep(KEEP_AGAIN)
+        if self._nursery is not None:
+            self._nursery.start_soon(self._keeping.write, effect.identity)
 
     def _tell(self, effect: Event) -> None:
         log_event(effect.kind, effect.text, effect.level, short(effect.node) if effect.node else "")

@@ -19,7 +19,7 @@ import trio
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.peer import Peer
 from gossipnet.protocol.effects import Lane
-from gossipnet.protocol.session import Established, Finished, Message, Session
+from gossipnet.protocol.session import Established, Finished, Message, Refreshed, Session
 
 RECEIVE_BYTES = 65_536
 SEND_BYTES = 32_768
@@ -44,6 +44,10 @@ class LinkOwner(Protocol):
 
     def link_message(self, link: "Link", payload: bytes) -> None:
         """One whole message."""
+        ...
+
+    def link_refreshed(self, link: "Link", peer: Peer) -> None:
+        """Another handshake has proved the peer anew, and given the link fresh keys."""
         ...
 
     def link_heard(self, link: "Link") -> None:
@@ -77,6 +81,7 @@ class Link:
     Attributes:
       number: The owner's number; 0 until the link is up.
       up: The handshake is done and the owner knows the link.
+      fresh_at: Trio time of the last handshake.
       reason: Why it ended, a short word; "" while it runs.
       timed_out: It ended because the handshake took too long.
     """
@@ -95,6 +100,7 @@ class Link:
         self.address = address
         self.dialed = dialed
         self.up = False
+        self.fresh_at = 0.0
         self.reason = ""
         self.clean = False
         self.timed_out = False
@@ -136,6 +142,13 @@ class Link:
         self._session.close()
         self._closing_reason = reason
         self._owner.link_dirty(self)
+
+    def refresh(self) -> bool:
+        """Begin a handshake for fresh keys; False if there cannot be one now."""
+        if self._closing or self.reason or not self._session.refresh():
+            return False
+        self._owner.link_dirty(self)
+        return True
 
     def fail(self, reason: str) -> None:
         """End at once; the owner hears of it when the task has ended."""
@@ -233,9 +246,13 @@ class Link:
             elif isinstance(event, Established):
                 self._scope.deadline = float("inf")
                 self.up = True
+                self.fresh_at = trio.current_time()
                 if self.on_established is not None:
                     self.on_established()
                 owner.link_up(self, event.peer)
+            elif isinstance(event, Refreshed):
+                self.fresh_at = trio.current_time()
+                owner.link_refreshed(self, event.peer)
             elif isinstance(event, Finished):
                 self._end("closed", clean=True)
             if self.reason or self._closing:
@@ -243,7 +260,7 @@ class Link:
         else:
             if self.up and not messages and session.received_frames != before:
                 owner.link_heard(self)
-        if shaking_hands:
+        if shaking_hands or session.shaking:
             owner.link_dirty(self)  # the handshake's answer, or its last word
 
     async def _write(self) -> None:

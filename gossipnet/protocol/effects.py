@@ -96,6 +96,14 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A link has fresh keys; its peer has shown its certificates anew, perhaps newer ones."""
+
+    link: int
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     """Every commit up to this number is durable, as the durability setting defines it."""
 
@@ -146,6 +154,7 @@ Input = (
     | DialFailed
     | Received
     | Heard
+    | Refreshed
     | Committed
     | LogRead
     | JoinOpened

@@ -33,6 +33,7 @@ from gossipnet.protocol.effects import (
     LinkUp,
     LogRead,
     Received,
+    Refreshed,
     Renewed,
 )
 from gossipnet.protocol.intake import Intake
@@ -216,6 +217,8 @@ class Engine:
             self._on_received(event)
         elif isinstance(event, Heard):
             self._on_heard(event)
+        elif isinstance(event, Refreshed):
+            self.life.refreshed(event)
         elif isinstance(event, Committed):
             self.commits.done(event.number)
         elif isinstance(event, LinkUp):

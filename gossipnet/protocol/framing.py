@@ -6,6 +6,7 @@ of pieces, each ``kind and lane (1) | ...``::
     WHOLE  u16 length | a whole message
     FIRST  u32 total | u16 length | the beginning of a long message
     MORE   u16 length | its continuation, on the same lane
+    SHAKE  a message of a handshake for fresh keys; alone in its record, which may be empty
     READY  nothing: the answering side accepts the dialling one
     CLOSE  nothing: no more will come; always the last piece
 
@@ -35,7 +36,7 @@ OUTBOX_BYTES = 2 * 1024 * 1024
 _QUEUED_COST = 64
 """What a queued message costs besides its bytes, so that tiny ones are bounded too."""
 
-_WHOLE, _FIRST, _MORE, _READY, _CLOSE = 0x10, 0x20, 0x30, 0x40, 0x50
+_WHOLE, _FIRST, _MORE, _READY, _CLOSE, _SHAKE = 0x10, 0x20, 0x30, 0x40, 0x50, 0x60
 _LANES = len(Lane)
 
 _whole = Struct("!BH")
@@ -43,6 +44,11 @@ _first = Struct("!BIH")
 _LARGEST_WHOLE = RECORD_BYTES - _whole.size
 _SMALLEST_CHUNK = 512
 """Less room than this at a record's end is left empty rather than cut a message for it."""
+
+
+def shake_record(message: bytes) -> bytes:
+    """The record that carries a message of a `Reshake`."""
+    return bytes((_SHAKE,)) + message
 
 
 class Outbox:
@@ -164,11 +170,13 @@ class Inbox:
     Attributes:
       ready: READY came, or was not expected.
       closed: CLOSE came.
+      shake: The message of a handshake that the last record was; None if it was not one.
     """
 
     def __init__(self, *, expect_ready: bool) -> None:
         self.ready = not expect_ready
         self.closed = False
+        self.shake: bytes | None = None
         self._partial: list[bytearray | None] = [None] * _LANES
         self._totals = [0] * _LANES
 
@@ -185,6 +193,10 @@ class Inbox:
             raise RemoteProtocolError("bad-record", "empty")
         messages: list[bytes] = []
         at, end = 0, len(record)
+        self.shake = None
+        if record[0] == _SHAKE and self.ready:
+            self.shake = record[1:]
+            return messages
         if not self.ready:
             if record[0] != _READY:
                 raise RemoteProtocolError("not-ready")

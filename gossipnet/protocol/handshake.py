@@ -149,20 +149,26 @@ class LinkHandshake:
       transport: This process's.
       initiator: This side dialled.
       expected: Who must answer, or None for any member.
+      binding: Hash of the handshake that this one follows on the same link.
 
     Attributes:
       peer: Who is at the other end, once its credentials were accepted.
     """
 
     def __init__(
-        self, transport: Transport, *, initiator: bool, expected: NodeId | None = None
+        self,
+        transport: Transport,
+        *,
+        initiator: bool,
+        expected: NodeId | None = None,
+        binding: bytes = b"",
     ) -> None:
         self._transport = transport
         self._expected = expected
         self._noise = NoiseHandshake(
             LINK,
             initiator=initiator,
-            prologue=prologue(Kind.LINK, transport.mesh_id),
+            prologue=prologue(Kind.LINK, transport.mesh_id, binding),
             entropy=transport.entropy,
             static=transport.static,
         )

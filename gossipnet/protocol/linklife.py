@@ -13,7 +13,7 @@ from gossipnet.errors import RemoteProtocolError
 from gossipnet.ids import NodeId
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.detection import Detection
-from gossipnet.protocol.effects import DialFailure, Lane, LinkDown, LinkUp
+from gossipnet.protocol.effects import DialFailure, Lane, LinkDown, LinkUp, Refreshed
 from gossipnet.protocol.judgement import REFUSED, UNREACHABLE, Judgement
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import ALIVE, Membership
@@ -115,6 +115,12 @@ class LinkLife:
             self._context.now + HELLO_WITHIN,
             lambda: self.close(link, "no-hello"),
         )
+
+    def refreshed(self, event: Refreshed) -> None:
+        """The peer has shown its certificates anew."""
+        link = self._links.get(event.link)
+        if link is not None:
+            link.peer = event.peer
 
     def _refusal(self, node: NodeId) -> str:
         if node == self._membership.me:

@@ -11,6 +11,7 @@ Knows nothing of what messages mean.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 
 import msgspec
 
@@ -18,10 +19,11 @@ from gossipnet.errors import LocalProtocolError, RemoteProtocolError
 from gossipnet.identity.peer import Peer
 from gossipnet.ids import NodeId
 from gossipnet.protocol.effects import Lane
-from gossipnet.protocol.framing import FRAME_BYTES, RECORD_BYTES, Inbox, Outbox
+from gossipnet.protocol.framing import FRAME_BYTES, RECORD_BYTES, Inbox, Outbox, shake_record
 from gossipnet.protocol.handshake import LinkHandshake, Transport
 from gossipnet.protocol.noise import KEY_BYTES, TAG_BYTES, CipherState
 from gossipnet.protocol.preamble import Kind, read_preamble, write_preamble
+from gossipnet.protocol.reshake import TOO_SOON, Reshake, Step
 
 REKEY_RECORDS = 1 << 20
 REKEY_BYTES = 1 << 30
@@ -42,6 +44,13 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """One whole message."""
 
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """Another handshake gave the link fresh keys, and proved the peer anew."""
+
+    peer: Peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,7 @@ class Session:
         self, transport: Transport, *, initiator: bool, expected: NodeId | None = None
     ) -> None:
         self._transport = transport
+        self._initiator = initiator
         self._handshake = LinkHandshake(transport, initiator=initiator, expected=expected)
         self._stage = _Stage.MESSAGE_2 if initiator else _Stage.FIRST_FLIGHT
         self._outbox = Outbox()
@@ -107,6 +117,11 @@ class Session:
         self._sending: _Direction | None = None
         self._receiving: _Direction | None = None
         self._established = False
+        self._peer: Peer | None = None
+        self._hash = b""
+        self._reshake: Reshake | None = None
+        self._shakes: list[Step] = []
+        self._shaken_wall = -inf
         self._closing = False
         self._error: RemoteProtocolError | None = None
         self.received_frames = 0
@@ -132,7 +147,12 @@ class Session:
     @property
     def hash(self) -> bytes:
         """Names the session once `Established` was reported: both ends hold the same 32 bytes."""
-        return self._handshake.hash
+        return self._hash
+
+    @property
+    def shaking(self) -> bool:
+        """A handshake for fresh keys has something to say."""
+        return bool(self._shakes)
 
     @property
     def queued(self) -> int:
@@ -152,6 +172,29 @@ class Session:
         self._closing = True
         self._outbox.close()
 
+    def refresh(self) -> bool:
+        """The dialling side asks for fresh keys; False if it cannot now.
+
+        Raises:
+          LocalProtocolError: This side did not dial.
+        """
+        if not self._initiator:
+            raise LocalProtocolError("the side that dialled asks for fresh keys")
+        if self._peer is None or self._reshake is not None or self._closing:
+            return False
+        self._reshake = self._another()
+        self._shakes.append(Step(self._reshake.first()))
+        return True
+
+    def _another(self) -> Reshake:
+        assert self._peer is not None
+        return Reshake(
+            self._transport,
+            initiator=self._initiator,
+            expected=self._peer.node_id,
+            binding=self._hash,
+        )
+
     def data_to_send(self, limit: int) -> bytes:
         """Bytes for the stream, empty when nothing waits.
 
@@ -165,6 +208,8 @@ class Session:
         if sending is None or not self._established or self._error is not None:
             return b""
         parts: list[bytes] = []
+        if self._shakes:
+            sending = self._send_shakes(sending, parts)
         room = RECORD_BYTES
         left = limit
         while room > 0:
@@ -178,7 +223,20 @@ class Session:
             room = min(left - _OVERHEAD, RECORD_BYTES)
         return b"".join(parts)
 
-    def receive(self, data: bytes, wall: float) -> Iterator[Established | Message | Finished]:
+    def _send_shakes(self, sending: _Direction, parts: list[bytes]) -> _Direction:
+        """Seal what a handshake for fresh keys has to say; returns the key for what follows."""
+        shakes, self._shakes = self._shakes, []
+        for step in shakes:
+            if step.reply is not None:
+                sealed = sending.seal(shake_record(step.reply))
+                parts.append(_framed(sealed))
+            if step.sending is not None:
+                sending = self._sending = _Direction(step.sending)
+        return sending
+
+    def receive(
+        self, data: bytes, wall: float
+    ) -> Iterator[Established | Refreshed | Message | Finished]:
         """Take bytes from the stream; the events they complete follow as they are asked for.
 
         Run through all of them before the next call, or drop the session.
@@ -212,7 +270,9 @@ class Session:
         judged = self._stage is _Stage.RECORDS and not self._established
         raise RemoteProtocolError("refused" if judged else "truncated")
 
-    def _events(self, data: bytes, wall: float) -> Iterator[Established | Message | Finished]:
+    def _events(
+        self, data: bytes, wall: float
+    ) -> Iterator[Established | Refreshed | Message | Finished]:
         try:
             at = 0
             if self._stage is _Stage.FIRST_FLIGHT:
@@ -236,12 +296,36 @@ class Session:
                     yield self._establish()
                 for payload in messages:
                     yield Message(payload)
+                if self._inbox.shake is not None:
+                    peer = self._take_shake(self._inbox.shake, wall)
+                    if peer is not None:
+                        yield Refreshed(peer)
                 if self._inbox.closed:
                     yield Finished()
             self._rest += view[at:]
         except RemoteProtocolError as error:
             self._error = error
             raise
+
+    def _take_shake(self, message: bytes, wall: float) -> Peer | None:
+        """Take a message of a handshake for fresh keys; returns the peer once it is proved anew."""
+        if self._reshake is None:
+            if self._initiator:
+                raise RemoteProtocolError("unexpected-handshake")
+            if 0 <= wall - self._shaken_wall < TOO_SOON:
+                raise RemoteProtocolError("handshake-too-soon")
+            self._shaken_wall = wall
+            self._reshake = self._another()
+        step = self._reshake.take(message, wall)
+        if not self._closing:
+            self._shakes.append(step)
+        if step.receiving is not None:
+            self._receiving = _Direction(step.receiving)
+        if self._reshake.done:
+            self._hash = self._reshake.hash
+            self._peer = step.peer
+            self._reshake = None
+        return step.peer
 
     def _frame(self, view: memoryview, at: int) -> memoryview | None:
         """The frame that begins at ``at``, or None while it is incomplete."""
@@ -279,6 +363,7 @@ class Session:
             self._outbox.ready()
         else:
             self._handshake_out = _framed(self._handshake.conclude(message, wall))
+        self._hash = self._handshake.hash
         sending, receiving = self._handshake.split()
         self._sending, self._receiving = _Direction(sending), _Direction(receiving)
         self._stage = _Stage.RECORDS
@@ -289,6 +374,7 @@ class Session:
         if peer is None:
             raise LocalProtocolError("established without a peer")
         self._established = True
+        self._peer = peer
         return Established(peer)
 
 
