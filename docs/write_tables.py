@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from gossipnet.protocol import wire
+from gossipnet.protocol import wire, wire_talk
 from gossipnet.resp.catalogue import FAMILIES, REFUSED
 from gossipnet.resp.table import Command
 from gossipnet.state import operations
@@ -35,10 +35,11 @@ def messages() -> str:
 
 def statements() -> str:
     """What is signed inside messages."""
-    domains = {
+    domains: dict[type[msgspec.Struct], str] = {
         wire.MemberBody: "member",
         wire.AccusationBody: "accusation",
         wire.RenewBody: "renew",
+        wire_talk.EventBody: "event",
     }
     return "\n".join(
         f"| {body.__name__} | {', '.join(body.__struct_fields__)} | `{domain}` |"
@@ -85,6 +86,7 @@ _TITLES = {
     "set": "Sets",
     "generic": "Keys",
     "transactions": "Transactions",
+    "pubsub": "Channels",
     "connection": "Connection",
     "server": "Server",
     "gossip": "The mesh",

@@ -37,6 +37,7 @@ class Settings(NamedTuple):
       log_level: ``debug``, ``info``, ``warning`` or ``error``.
       log_format: ``text`` or ``json``, one line an event.
       max_clients: Most connections the local socket serves at once.
+      notify_keyspace_events: Which changes of keys are told on channels, in Redis's letters.
     """
 
     home: Path
@@ -49,6 +50,7 @@ class Settings(NamedTuple):
     log_level: str = "info"
     log_format: str = "text"
     max_clients: int = 1000
+    notify_keyspace_events: str = ""
 
 
 def home_path(flag: str | None, env: Mapping[str, str]) -> Path:
@@ -178,6 +180,14 @@ def _zone(value: object) -> str:
     raise ValueError("is not a zone: use up to 64 printable characters")
 
 
+def _event_flags(value: object) -> str:
+    if isinstance(value, str) and set(value) <= set("KEAg$lshzxetdmn"):
+        return value
+    raise ValueError(
+        f"is {value!r}: use letters of KEAg$lshzxetdmn, as in Redis; KEA tells of everything"
+    )
+
+
 def _path(value: object) -> Path:
     if isinstance(value, Path):
         return value
@@ -203,6 +213,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),
     "max_clients": _client_count,
+    "notify_keyspace_events": _event_flags,
 }
 # In the file, names before the dot are tables.
 _FILE_KEYS = {

@@ -90,6 +90,7 @@ async def _serve(
         server = ClientServer(
             node.driver, settings.socket, settings.max_clients, durability=settings.durability
         )
+        server.service.notify(settings.notify_keyspace_events)
         await nursery.start(server.run)
         _announce(settings, node, writer, trio.current_time() - began, suggest)
         nursery.start_soon(_end_when_left, node, ending)

@@ -32,6 +32,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--zone", metavar="NAME", help="the site that this machine stands at")
     parser.add_argument("--max-clients", metavar="N", help="on the local socket (1000)")
+    parser.add_argument(
+        "--notify-keyspace-events",
+        metavar="FLAGS",
+        help="which changes of keys are told on channels, in Redis's letters; KEA for all",
+    )
     parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")
     parser.add_argument("--log-format", metavar="FORMAT", help="text or json")
     add_socket(parser)

@@ -42,6 +42,8 @@ class Domain(Enum):
     RENEW = "renew"
     REVOKE = "revoke"
     FRONTIER = "frontier"
+    EVENT = "event"
+    RECEIPT = "receipt"
 
     def __init__(self, tag: str) -> None:
         self.prefix = b"gossipnet/v1/" + tag.encode("ascii") + b"\0"

@@ -190,11 +190,18 @@ class Client:
             self.stuck_since = None
 
     def push(self, data: bytes) -> None:
-        """Queue something outside of any reply; a client that does not read is cut off."""
+        """Queue something outside of any reply; a client that does not read is cut off.
+
+        It stays behind replies that wait for the disk: a message may not come before the reply to
+        its SUBSCRIBE, nor an invalidation before the value.
+        """
         if self.closed:
             return
-        if len(self._unsent) > OUTPUT_BYTES:
+        if len(self._unsent) + self._held_bytes > OUTPUT_BYTES:
             self._owner.client_failed(self, "clients_too_slow")
+            return
+        if self._held:
+            self._hold(self._held[-1][0], data)
             return
         self._unsent += data
         self._owner.client_pushed(self)

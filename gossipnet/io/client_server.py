@@ -73,7 +73,7 @@ class ClientServer:
         self.service.durability = durability
         self.service.info = self._info
         self.service.extra_status = driver.status_extra
-        self.service.left = driver.flush
+        self.service.left = self.service.said = driver.flush
         self._selector: selectors.BaseSelector
         self._listener: socket.socket
         self._accept_at = 0.0

@@ -56,6 +56,8 @@ MAX_LINKS = 256
 MAX_DIALS = 32
 DISK_CODE = "MISCONF"
 """The word with which Redis refuses writes that it cannot keep."""
+DROP_ABOVE_BYTES = 1 << 20
+"""What may be dropped is, on a link with more than this unsent: half of what ends it."""
 # A dial that ends for one of these found no peer that speaks; for any other, a wrong one.
 _SPEECHLESS = frozenset({"broken", "closed", "truncated", "handshake-timeout", "shutdown"})
 
@@ -261,6 +263,8 @@ class Driver:
         link = self._links.get(effect.link)
         if link is None:
             self.counters["sends_to_ended_links"] += 1
+        elif effect.droppable and link.queued > DROP_ABOVE_BYTES:
+            self.counters["messages_dropped_slow_link"] += 1
         elif not link.send(effect.lane, effect.payload):
             self.counters["links_too_slow"] += 1
             link.fail("slow")

@@ -122,7 +122,7 @@ class Broadcast:
             if link is source:
                 logs = tuple(authors)
             else:
-                logs = tuple(log for log, author in authors.items() if self._leads(author, link))
+                logs = tuple(log for log, author in authors.items() if self.leads(author, link))
                 if logs and logs not in payloads:
                     wanted = set(logs)
                     pieces = _pieces([r.data for r in applied if r.log in wanted])
@@ -133,7 +133,8 @@ class Broadcast:
                 told[log].add(link.number)
         self._note(applied, told)
 
-    def _leads(self, author: NodeId | None, link: PeerLink) -> bool:
+    def leads(self, author: NodeId | None, link: PeerLink) -> bool:
+        """Whether what an author says is to be pushed on a link."""
         return link.grafted or self._tree.pushes(author, link)
 
     def announce(self, applied: Iterable[AppliedRecord], source: int) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from gossipnet.ids import NodeId
 from gossipnet.protocol.effects import CloseLink, Effect, Event, Lane, Send
 from gossipnet.protocol.timers import Timers
-from gossipnet.protocol.wire import Message, encode
+from gossipnet.protocol.wire import encode
+from gossipnet.protocol.wire_types import Message
 
 
 class Context:
@@ -54,6 +55,10 @@ class Context:
     def send_bytes(self, link: int, lane: Lane, payload: bytes) -> None:
         """Queue an already encoded message: one encoding for many links."""
         self.effects.append(Send(link, lane, payload))
+
+    def send_droppable(self, link: int, lane: Lane, payload: bytes) -> None:
+        """The same for what had better be lost than make a slow link slower."""
+        self.effects.append(Send(link, lane, payload, True))
 
     def close(self, link: int, reason: str) -> None:
         """End a link; the caller has already forgotten it."""

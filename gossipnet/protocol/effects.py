@@ -168,11 +168,19 @@ Input = (
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Queue one message on a link. Never blocks; the driver reports refusals by `LinkDown`."""
+    """Queue one message on a link. Never blocks; the driver reports refusals by `LinkDown`.
+
+    Attributes:
+      link: Its number.
+      lane: Its priority.
+      payload: The message.
+      droppable: If the peer is behind it is dropped, and counted, and the link lives on.
+    """
 
     link: int
     lane: Lane
     payload: bytes
+    droppable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

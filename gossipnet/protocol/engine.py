@@ -49,6 +49,7 @@ from gossipnet.protocol.report import Report
 from gossipnet.protocol.roster import Roster
 from gossipnet.protocol.settings import EngineSettings
 from gossipnet.protocol.sync import Sync
+from gossipnet.protocol.talk import Talk
 from gossipnet.protocol.tree import Tree
 from gossipnet.protocol.wire import Hello, decode_untrusted
 from gossipnet.state.keyspace import Keyspace
@@ -115,6 +116,7 @@ class Engine:
         self.sync = Sync(context, replica, links, self.membership.digest)
         self.commits = Commits(context, replica)
         self.intake = Intake(context, replica, identity.public_key, trust.mesh_id, self.commits)
+        self.talk = Talk(context, identity, self.membership, links)
         self.relay = Relay(context, identity, self.membership, self.overlay, self.commits)
         self.certificates = Certificates(context, identity, self.membership, self.overlay, links)
         self._report = Report(
@@ -135,6 +137,7 @@ class Engine:
             self.detection,
             self.roster,
             self.broadcast,
+            self.talk,
             self.sync,
             self.relay,
             self.certificates,
@@ -181,6 +184,7 @@ class Engine:
         self.sync.compare_members = self.roster.compare
         self.sync.sendable = self.commits.sendable
         self.commits.durable = self._on_durable
+        self.talk.leads = self.broadcast.leads
         self.clock.changed = self._on_clock
         self.certificates.renewed = self._on_renewed
         self.certificates.expiry.close = self.life.close
@@ -249,6 +253,7 @@ class Engine:
         """Seal what was written, and hand out everything there is to do, in order."""
         self.touch(now, wall)
         self.commits.flush()
+        self.talk.flush()
         self.context.timers.set_wall(
             "wall", self.replica.next_due(), self.context.now, self.context.wall, self._advance
         )
@@ -279,6 +284,14 @@ class Engine:
     def committed(self) -> int:
         """Every commit up to this number is durable."""
         return self.commits.committed
+
+    def publish(self, channel: bytes, data: bytes) -> None:
+        """Say something to all other nodes, once and unstored; `talk` tells how well."""
+        self.talk.publish(channel, data)
+
+    def hear(self, listener: Callable[[bytes, bytes], None]) -> None:
+        """Whom to give channel and data of what others say."""
+        self.talk.heard = listener
 
     def add_seeds(self, seeds: Iterable[str]) -> None:
         """More addresses to try."""

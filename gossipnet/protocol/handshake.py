@@ -24,7 +24,7 @@ from gossipnet.identity.trust import Trust
 from gossipnet.ids import MeshId, NodeId, node_id
 from gossipnet.protocol.noise import LINK, CipherState, KeyPair, NoiseHandshake
 from gossipnet.protocol.preamble import Kind, prologue
-from gossipnet.protocol.wire import Chain, Count, Signature
+from gossipnet.protocol.wire_types import Chain, Count, Signature
 
 BINDING_SECONDS = 86_400
 """How long a node key vouches for a transport key."""

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from gossipnet.errors import RemoteProtocolError
-from gossipnet.protocol.wire import Addresses, Bytes32, Chain, Signature
+from gossipnet.protocol.wire_types import Addresses, Bytes32, Chain, Signature
 
 ANSWER_BYTES = 49_152
 """Of one frame from issuer to newcomer: root record and chains at their largest fit."""

@@ -14,6 +14,7 @@ from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.relay import Relay
 from gossipnet.protocol.roster import Roster
 from gossipnet.protocol.sync import Sync
+from gossipnet.protocol.talk import Talk
 from gossipnet.protocol.wire import (
     AskMembers,
     Digest,
@@ -39,6 +40,7 @@ from gossipnet.protocol.wire import (
     Verdict,
     Want,
 )
+from gossipnet.protocol.wire_talk import AskEvents, EventHeads, PushEvents
 
 Handler = Callable[[PeerLink, Any], None]
 
@@ -48,6 +50,7 @@ def handlers(
     detection: Detection,
     roster: Roster,
     broadcast: Broadcast,
+    talk: Talk,
     sync: Sync,
     relay: Relay,
     certificates: Certificates,
@@ -79,4 +82,7 @@ def handlers(
         RelayClose: relay.on_close,
         RenewAsk: certificates.on_ask,
         RenewAnswer: certificates.on_answer,
+        PushEvents: talk.on_push,
+        EventHeads: talk.on_heads,
+        AskEvents: talk.on_ask,
     }

@@ -10,17 +10,24 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gossipnet.errors import RemoteProtocolError
+from gossipnet.protocol.wire_talk import (
+    AskEvents,
+    EventHeads,
+    PushEvents,
+)
+from gossipnet.protocol.wire_types import (
+    Addresses,
+    Bytes8,
+    Bytes16,
+    Bytes32,
+    Chain,
+    Count,
+    Message,
+    Signature,
+    Text,
+)
 
 PROTOCOL_VERSION = 1
-
-Bytes8 = Annotated[bytes, Meta(min_length=8, max_length=8)]
-Bytes16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
-Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
-Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
-Text = Annotated[str, Meta(max_length=255)]
-Count = Annotated[int, Meta(ge=0, le=(1 << 62))]
-Addresses = Annotated[list[Text], Meta(max_length=8)]
-Chain = Annotated[list[Annotated[bytes, Meta(max_length=4096)]], Meta(max_length=3)]
 
 RECORDS_PER_MESSAGE = 4096
 """Records or ranges in one message; the link's own cap on a message's size comes on top."""
@@ -31,10 +38,6 @@ Head = tuple[Bytes16, Count]
 Heads = Annotated[list[Head], Meta(max_length=16_384)]
 Range = tuple[Bytes16, Count, Count]
 Ranges = Annotated[list[Range], Meta(max_length=RECORDS_PER_MESSAGE)]
-
-
-class Message(Struct, array_like=True, frozen=True, gc=False):
-    """Base of every message."""
 
 
 # -- signed statements -------------------------------------------------------------------------
@@ -346,6 +349,9 @@ AnyMessage = (
     | IHave
     | Graft
     | Prune
+    | PushEvents
+    | EventHeads
+    | AskEvents
     | Vector
     | Want
     | Records

@@ -43,7 +43,9 @@ def _clients(service: "Service") -> Lines:
         "connected_clients": len(service.sessions),
         "maxclients": service.max_clients,
         "blocked_clients": 0,
-        "pubsub_clients": sum(session.streams for session in sessions),
+        "pubsub_clients": sum(
+            session.streams or len(session.subscriptions) > 0 for session in sessions
+        ),
         "watching_clients": sum(bool(session.watched) for session in sessions),
         "total_watched_keys": sum(len(session.watched) for session in sessions),
     }
@@ -63,6 +65,8 @@ def _stats(service: "Service") -> Lines:
         "total_commands_processed": service.commands,
         "rejected_connections": service.counters["clients_refused"],
         "evicted_keys": 0,
+        "pubsub_channels": len(service.channels.active(lambda _channel: True)),
+        "pubsub_patterns": service.channels.pattern_count,
     }
     return {**lines, **dict(sorted(service.counters.items()))}
 

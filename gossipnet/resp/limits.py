@@ -24,6 +24,10 @@ QUEUED_BYTES = COMMAND_BYTES
 """What MULTI queues: an EXEC above it could not become one record."""
 WATCHED_KEYS = 10_000
 """Keys that one client may WATCH at once."""
+SUBSCRIPTIONS = 10_000
+"""Channels and patterns that one client may hear."""
+EVENT_BYTES = 64 * 1024
+"""A published message and its channel: `gossipnet.protocol.wire_talk.EVENT_BYTES`."""
 PATTERNS = 100
 """Patterns that one client may GOSSIP WATCH."""
 REPLY_BYTES = 64 * 1024 * 1024

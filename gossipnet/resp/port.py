@@ -3,7 +3,7 @@
 A protocol and not the class, so that commands can be tested on a replica alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gossipnet.state.keyspace import Keyspace
@@ -25,6 +25,14 @@ class MeshPort(Protocol):
 
     def ticket(self) -> int:
         """The commit that will hold everything written so far."""
+        ...
+
+    def publish(self, channel: bytes, data: bytes) -> None:
+        """Say something to all other nodes, once and unstored."""
+        ...
+
+    def hear(self, listener: Callable[[bytes, bytes], None]) -> None:
+        """Whom to give channel and data of what others say."""
         ...
 
     def members_table(self) -> Sequence[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ _MOVE = "values carry their history, which a dump would lose; use COPY, or write
 _DISK = "every write is on disk before its reply, or within a second, as durability says"
 _ROLE = "there are no masters and replicas: every node takes reads and writes"
 _CLUSTER = "there is no cluster of slots: every node holds every key; see GOSSIP MEMBERS"
+_SHARDS = "channels are not sharded: every node hears every channel; use SUBSCRIBE and PUBLISH"
 _MODULE = "there are no modules"
 _ACL = "who may do what is written in certificates: gossipnet invite --allow VERB:PREFIX"
 _CONFIG = "settings are flags, GOSSIPNET_* and config.toml; restart the daemon to change them"
@@ -45,8 +46,7 @@ _REASONS: dict[str, str] = {
     "substr": "it is deprecated; use GETRANGE",
     "stralgo lcs": "it is not needed for replicated state; GET both values and compare them",
     "sort sort_ro": "sort what SMEMBERS returns in the client",
-    "publish subscribe psubscribe unsubscribe punsubscribe pubsub ssubscribe sunsubscribe "
-    "spublish": _PUBSUB,
+    "ssubscribe sunsubscribe spublish pubsub|shardchannels pubsub|shardnumsub": _SHARDS,
     "wait waitaof": _WAIT,
     "setbit getbit bitcount bitpos bitfield bitfield_ro bitop": _BITS,
     "increx": "use INCRBY, then EXPIRE",
@@ -63,7 +63,7 @@ _REASONS: dict[str, str] = {
     "hexpire hpexpire hexpireat hpexpireat httl hpttl hexpiretime hpexpiretime hpersist hgetdel "
     "hgetex hsetex": _HEXPIRE,
     "vadd vcard vdim vemb vgetattr vinfo vlinks vrandmember vrem vsetattr vsim": _VECTOR,
-    "config|set config|resetstat config|rewrite": _CONFIG,
+    "config|resetstat config|rewrite": _CONFIG,
     "memory|doctor memory|purge memory|stats memory|malloc-stats": _MEASURE,
     "object|encoding": _ENCODING,
     "object|freq object|idletime": _LRU,

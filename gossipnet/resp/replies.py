@@ -2,8 +2,8 @@
 
 Handlers return plain Python: ``bytes`` (bulk string), ``int``, ``None`` (null), ``str`` (simple
 status, our own words only), ``float``, ``bool``, ``list`` or ``tuple``, ``dict`` (a map, a flat
-array in RESP2), ``set`` or ``frozenset``; and for what Python has no type: `Error`, `Text`, `Push`
-and `NO_ARRAY`.
+array in RESP2), ``set`` or ``frozenset``; and for what Python has no type: `Error`, `Text`,
+`Push`, `Replies` and `NO_ARRAY`.
 """
 
 from collections.abc import Callable, Iterable
@@ -40,6 +40,12 @@ class Text(bytes):
 
 class Push(list[Reply]):
     """Out of band data: a push in RESP3, an array in RESP2."""
+
+    __slots__ = ()
+
+
+class Replies(list[Reply]):
+    """Several replies to one command, one after the other: SUBSCRIBE."""
 
     __slots__ = ()
 
@@ -121,6 +127,10 @@ def _push(reply: Push, protocol: int, put: Callable[[bytes], None]) -> None:
     _items(reply, protocol, put)
 
 
+def _replies(reply: Replies, protocol: int, put: Callable[[bytes], None]) -> None:
+    _items(reply, protocol, put)
+
+
 def _map(reply: dict[Reply, Reply], protocol: int, put: Callable[[bytes], None]) -> None:
     put(b"%%%d\r\n" % len(reply) if protocol == 3 else b"*%d\r\n" % (2 * len(reply)))
     for pair in reply.items():
@@ -167,6 +177,7 @@ _WRITERS: dict[type, Callable[[Any, int, Callable[[bytes], None]], None]] = {
     bool: _boolean,
     float: _double,
     Push: _push,
+    Replies: _replies,
     Text: _verbatim,
     Error: _error,
     _NoArray: _no_array,

@@ -10,13 +10,16 @@ from typing import Any
 
 from gossipnet.ids import text
 from gossipnet.resp.catalogue import TABLE
+from gossipnet.resp.channels import Channels
 from gossipnet.resp.glob import matcher
 from gossipnet.resp.limits import COMMAND_BYTES
+from gossipnet.resp.notifications import Notifications
 from gossipnet.resp.port import MeshPort
 from gossipnet.resp.reader import GuardedHiredis
 from gossipnet.resp.replies import Push, encode
 from gossipnet.resp.session import Session
 from gossipnet.state.clock import stamp_ms
+from gossipnet.state.core import OnChange
 
 Matcher = Callable[[bytes], bool]
 _NAMES_MS = 1000  # a stranger's change makes the table of names be read again, not oftener
@@ -46,6 +49,9 @@ class Service:
       info: Gives lines for INFO by section: what only the process knows.
       extra_status: Rows to add to GOSSIP STATUS.
       left: Called when a client has signed this node off.
+      said: Called when something waits to be sent that no commit will bring along.
+      channels: Who of the clients hears what.
+      notifications: Which changes of keys are told on channels.
       durability: For CONFIG GET.
       table: The commands.
     """
@@ -71,11 +77,16 @@ class Service:
         self.info: Callable[[], Mapping[str, Mapping[str, Any]]] = _nothing
         self.extra_status: Callable[[], Mapping[str, Any]] = _nothing
         self.left: Callable[[], None] = _no_one
+        self.said: Callable[[], None] = _no_one
         self.durability = "always"
         self.table = TABLE
         self.commands = 0
         self.connections = 0
         self.fast = GuardedHiredis()
+        self._listeners: list[OnChange] = []
+        self.channels = Channels(may_read)
+        self.notifications = Notifications(self.keyspace, self.channels)
+        mesh.hear(self._heard)
         self._watching: dict[Session, dict[bytes, Matcher]] = {}
         self._names: dict[str, str] = {}
         self._names_due_ms = 0
@@ -103,13 +114,58 @@ class Service:
             b"maxclients": b"%d" % self.max_clients,
             b"maxmemory": b"0",
             b"maxmemory-policy": b"noeviction",
-            b"notify-keyspace-events": b"",
+            b"notify-keyspace-events": self.notifications.flags.encode(),
             b"port": b"0",
             b"proto-max-bulk-len": b"%d" % COMMAND_BYTES,
             b"requirepass": b"",
             b"save": b"",
             b"timeout": b"0",
         }
+
+    # ------------------------------------------------------------ changes and messages
+
+    def _listen(self, listener: OnChange) -> None:
+        """Have somebody told of every change of a key."""
+        if listener not in self._listeners:
+            self._listeners.append(listener)
+            self._set_listener()
+
+    def _unlisten(self, listener: OnChange) -> None:
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+            self._set_listener()
+
+    def _set_listener(self) -> None:
+        """Changes cost nothing while nobody listens, and one call while one does."""
+        listeners = tuple(self._listeners)
+
+        def tell(key: bytes, event: str, log: int, stamp: int) -> None:
+            for listener in listeners:
+                listener(key, event, log, stamp)
+
+        self.keyspace.on_change = tell if len(listeners) > 1 else next(iter(listeners), None)
+
+    def notify(self, flags: str) -> None:
+        """Choose which changes of keys are told on channels; raises `CommandError`."""
+        self.notifications.choose(flags)
+        if self.notifications.wanted:
+            self._listen(self._notify)
+        else:
+            self._unlisten(self._notify)
+
+    def _notify(self, key: bytes, event: str, log: int, stamp: int) -> None:
+        if self.may_read is None or self.may_read(key):
+            self.notifications.changed(key, event, log, stamp)
+
+    def publish(self, channel: bytes, data: bytes) -> int:
+        """Tell clients here, and all other nodes; how many heard it here."""
+        told = self.channels.tell(channel, data)
+        self.mesh.publish(channel, data)
+        self.said()
+        return told
+
+    def _heard(self, channel: bytes, data: bytes) -> None:
+        self.channels.tell(channel, data)
 
     # ------------------------------------------------------------ GOSSIP WATCH
 
@@ -118,13 +174,13 @@ class Service:
         wanted = self._watching.setdefault(session, {})
         for pattern in patterns:
             wanted[pattern] = matcher(pattern)
-        self.keyspace.on_change = self._changed
+        self._listen(self._changed)
         return len(wanted)
 
     def unwatch(self, session: Session) -> None:
         """Tell it of no changes any more."""
         if self._watching.pop(session, None) is not None and not self._watching:
-            self.keyspace.on_change = None
+            self._unlisten(self._changed)
 
     def _changed(self, key: bytes, event: str, log: int, stamp: int) -> None:
         if self.may_read is not None and not self.may_read(key):
@@ -135,7 +191,7 @@ class Service:
                 protocol = session.protocol
                 if protocol not in told:
                     told[protocol] = encode(self._change(key, event, log, stamp), protocol)
-                session.deliver(told[protocol])
+                session.push(told[protocol])
 
     def _change(self, key: bytes, event: str, log: int, stamp: int) -> Push:
         kind = self.keyspace.type_of(key)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gossipnet.errors import Denied, UserError
 from gossipnet.resp.catalogue import LOOKUP, REFUSED, TABLE
+from gossipnet.resp.channels import Subscriptions
 from gossipnet.resp.limits import COMMAND_BYTES, QUEUED_BYTES, SLICE_COST, SLICE_REPLY_BYTES
 from gossipnet.resp.parser import Oversized
 from gossipnet.resp.reader import RequestReader
@@ -33,6 +34,9 @@ _OK = b"+OK\r\n"
 _SMALL = 1024  # a reply below this does not count as bytes: `SLICE_COST` bounds their number
 _INTEGERS = [b":%d\r\n" % number for number in range(1024)]
 _SPOKEN_TO_BROWSERS = frozenset({b"post", b"host:"})
+_WHILE_HEARING = frozenset(
+    {"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"}
+)
 _NEVER_QUEUED = frozenset({"multi", "exec", "discard", "watch", "quit", "reset"})
 
 
@@ -75,6 +79,7 @@ class Session:
       muted: CLIENT REPLY is OFF; ``skips``: it was SKIP, for so many replies.
       closing: Why the connection ends once its replies are written, or "".
       streams: It is told of changes (GOSSIP WATCH).
+      subscriptions: The channels that it hears.
       deliver: Takes bytes for the client outside of any reply.
       hang_up: Ends the connection now, from outside of its own commands.
       backlog: Bytes written for the client that it has not taken.
@@ -85,6 +90,7 @@ class Session:
     __slots__ = (
         "_commands",
         "_left",
+        "_out",
         "_reader",
         "_special",
         "_wrote",
@@ -106,6 +112,7 @@ class Session:
         "service",
         "skips",
         "streams",
+        "subscriptions",
         "transaction",
         "used_ms",
         "watched",
@@ -124,6 +131,7 @@ class Session:
         self.muted = False
         self.skips = 0
         self.streams = False
+        self.subscriptions = Subscriptions()
         self.closing = ""
         self.deliver: Callable[[bytes], None] = _nowhere
         self.hang_up: Callable[[], None] = _nothing
@@ -133,6 +141,7 @@ class Session:
         self._reader = RequestReader(service.fast)
         self._commands: Iterator[list[bytes]] = iter(())
         self._left = 0
+        self._out: list[bytes] | None = None
         self._wrote = False
         self._special = service.may_read is not None
 
@@ -167,6 +176,7 @@ class Session:
           has reached `MeshPort.ticket`; -1 if none has to.
         """
         out: list[bytes] = []
+        self._out = out
         put = out.append
         lookup = LOOKUP.get
         first_write = -1
@@ -219,6 +229,7 @@ class Session:
 
     def _finish(self, done: int, command: Command | None, out: list[bytes]) -> None:
         service = self.service
+        self._out = None
         service.commands += done
         self._left -= done
         if done:
@@ -248,6 +259,11 @@ class Session:
 
     def _resolved(self, args: list[bytes]) -> Reply:
         command = self._command(args)
+        if self.hearing and command.name not in _WHILE_HEARING:
+            raise CommandError(
+                f"ERR Can't execute '{command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "
+                "PING / QUIT / RESET are allowed in this context"
+            )
         transaction = self.transaction
         if transaction is not None and command.name not in _NEVER_QUEUED:
             return _queue(transaction, command, args)
@@ -300,12 +316,25 @@ class Session:
 
     # ------------------------------------------------------------ for handlers
 
+    @property
+    def hearing(self) -> bool:
+        """Whether all it is sent are messages, so that it may hardly ask for anything (RESP2)."""
+        return self.protocol == 2 and len(self.subscriptions) > 0
+
+    def push(self, data: bytes) -> None:
+        """Give the client something outside of any reply, in its place among the replies."""
+        if self._out is not None:
+            self._out.append(data)
+        else:
+            self.deliver(data)
+
     def settle(self) -> None:
         """Decide anew whether this client needs the long way; call after a change of mode."""
         self._special = (
             self.transaction is not None
             or self.muted
             or self.skips > 0
+            or self.hearing
             or self.service.may_read is not None
         )
 
@@ -330,6 +359,7 @@ class Session:
         """As RESET: everything as it is for a new client, but for its number."""
         self.unwatch()
         self.service.unwatch(self)
+        self.service.channels.forget(self)
         self.transaction = None
         self.streams = self.muted = False
         self.skips = 0

@@ -33,6 +33,7 @@ class LoneMesh:
         self.left = False
         self.renewals = 0
         self.invited: list[tuple[object, ...]] = []
+        self.published: list[tuple[bytes, bytes]] = []
 
     def touch(self, _now: float, wall: float) -> None:
         self.replica.touch(wall)
@@ -72,6 +73,12 @@ class LoneMesh:
 
     def leave(self) -> None:
         self.left = True
+
+    def publish(self, channel: bytes, data: bytes) -> None:
+        self.published.append((channel, data))
+
+    def hear(self, listener: Callable[[bytes, bytes], None]) -> None:
+        self.tell = listener
 
 
 class Refused(Exception):

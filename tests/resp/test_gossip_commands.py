@@ -111,13 +111,13 @@ def test_an_expiry_is_a_change_without_an_author() -> None:
 
 def test_watchers_in_resp2_get_arrays_and_unwatch_ends_it() -> None:
     service = open_service()
-    watcher = Caller(service)
+    watcher, writer = Caller(service), Caller(service)
     watcher.call("GOSSIP", "WATCH", "*")
-    watcher.call("SET", "k", "v")
+    writer.call("SET", "k", "v")
     assert watcher.pushed.startswith(b"*7\r\n$6\r\nchange\r\n")
     watcher.pushed.clear()
     watcher.call("GOSSIP", "UNWATCH")
-    watcher.call("SET", "k", "w")
+    writer.call("SET", "k", "w")
     assert not watcher.pushed
     assert service.keyspace.on_change is None
 

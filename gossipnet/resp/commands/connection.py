@@ -42,6 +42,7 @@ def _hello(session: "Session", args: list[bytes]) -> Reply:
             raise CommandError(f"ERR Syntax error in HELLO option '{shown}'")
         at += 1
     session.protocol = protocol
+    session.settle()
     if name is not None:
         session.name = name
     return {
@@ -73,6 +74,8 @@ def _auth(_session: "Session", args: list[bytes]) -> Reply:
 def _ping(session: "Session", args: list[bytes]) -> Reply:
     if len(args) > 2:
         raise CommandError("ERR wrong number of arguments for 'ping' command")
+    if session.hearing:
+        return [b"pong", args[1] if len(args) == 2 else b""]
     return args[1] if len(args) == 2 else "PONG"
 
 
@@ -133,6 +136,14 @@ def _setinfo(session: "Session", args: list[bytes]) -> Reply:
     return OK
 
 
+def _hears(session: "Session") -> bool:
+    return session.streams or len(session.subscriptions) > 0
+
+
+def _kind(session: "Session") -> bytes:
+    return b"pubsub" if _hears(session) else b"normal"
+
+
 def _line(session: "Session") -> str:
     """One client as CLIENT LIST shows it."""
     now = session.service.wall_ms
@@ -145,10 +156,10 @@ def _line(session: "Session") -> str:
         "name": session.name.decode(),
         "age": max(0, now - session.opened_ms) // 1000,
         "idle": max(0, now - session.used_ms) // 1000,
-        "flags": ("x" if queued >= 0 else "") + ("P" if session.streams else "") + "U",
+        "flags": ("x" if queued >= 0 else "") + ("P" if _hears(session) else "") + "U",
         "db": 0,
-        "sub": 0,
-        "psub": 0,
+        "sub": len(session.subscriptions.channels),
+        "psub": len(session.subscriptions.patterns),
         "ssub": 0,
         "multi": queued,
         "watch": len(session.watched),
@@ -173,7 +184,7 @@ def _list(session: "Session", args: list[bytes]) -> Reply:
         if kind not in (b"normal", b"master", b"replica", b"slave", b"pubsub"):
             shown = args[3][:64].decode("utf-8", "surrogateescape")
             raise CommandError(f"ERR Unknown client type '{shown}'")
-        wanted = [other for other in wanted if kind == (b"pubsub" if other.streams else b"normal")]
+        wanted = [other for other in wanted if kind == _kind(other)]
     elif option == b"ID" and len(args) > 3:
         numbers = {integer(word, error="ERR Invalid client ID") for word in args[3:]}
         wanted = [other for other in wanted if other.number in numbers]
@@ -206,9 +217,7 @@ def _kill(session: "Session", args: list[bytes]) -> Reply:
             doomed = [other for other in doomed if f"{other.address}:0".encode() == value]
         elif word == b"TYPE":
             kind = value.lower()
-            doomed = [
-                other for other in doomed if kind == (b"pubsub" if other.streams else b"normal")
-            ]
+            doomed = [other for other in doomed if kind == _kind(other)]
         elif word == b"USER":
             doomed = doomed if value == b"default" else []
         elif word == b"SKIPME" and value.lower() in (b"yes", b"no"):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from gossipnet.resp.glob import matcher
 from gossipnet.resp.info import document
 from gossipnet.resp.options import SYNTAX
-from gossipnet.resp.replies import CommandError, Reply, Text
+from gossipnet.resp.replies import OK, CommandError, Reply, Text
 from gossipnet.resp.table import HEAVY, NUMBERED, Command, container
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _KEY_BYTES = 220  # what one small key costs this process, measured
 _PART_BYTES = 150  # and one field or member
+_FIXED = "settings are flags, GOSSIPNET_* and config.toml; restart the daemon to change them"
 
 
 def _find(session: "Session", name: bytes) -> Command | None:
@@ -145,6 +146,27 @@ def _config_get(session: "Session", args: list[bytes]) -> Reply:
     return found
 
 
+def _config_set(session: "Session", args: list[bytes]) -> Reply:
+    if len(args) % 2:
+        raise CommandError(SYNTAX)
+    known = session.service.settings()
+    for name, value in zip(args[2::2], args[3::2], strict=True):
+        setting, shown = name.lower(), name[:64].decode("utf-8", "surrogateescape")
+        if setting not in known:
+            raise CommandError(
+                f"ERR Unknown option or number of arguments for CONFIG SET - '{shown}'"
+            )
+        try:
+            if setting != b"notify-keyspace-events":
+                raise CommandError(_FIXED)
+            session.service.notify(value.decode("ascii", "replace"))
+        except CommandError as error:
+            raise CommandError(
+                f"ERR CONFIG SET failed (possibly related to argument '{shown}') - {error.text}"
+            ) from None
+    return OK
+
+
 def _usage(session: "Session", args: list[bytes]) -> Reply:
     if len(args) not in (3, 5) or (len(args) == 5 and args[3].upper() != b"SAMPLES"):
         raise CommandError(SYNTAX)
@@ -191,6 +213,9 @@ ROWS = [
     container("config", "About settings.", [
         Command("config|get", _config_get, -3, "parameter [parameter ...]",
                 "Settings that Redis's clients ask for.", "2.0.0", "admin noscript loading stale"),
+        Command("config|set", _config_set, -4, "parameter value [parameter value ...]",
+                "Sets notify-keyspace-events until the daemon ends; nothing else.", "2.0.0",
+                "admin noscript loading stale"),
     ], since="2.0.0"),
     container("memory", "About memory.", [
         Command("memory|usage", _usage, -3, "key [SAMPLES count]",

@@ -1,0 +1,76 @@
+"""What clients of one daemon hear of what happens at another: through redis-py as it comes."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from mesh_harness import Daemon, eventually, running_mesh
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Iterator[list[Daemon]]:
+    with running_mesh(3) as daemons:
+        yield daemons
+
+
+def heard(channel: Any, count: int) -> list[tuple[Any, Any]]:
+    """The next messages of a subscriber, whatever else it is told."""
+    found: list[tuple[Any, Any]] = []
+
+    def enough() -> bool:
+        message = channel.get_message(ignore_subscribe_messages=True, timeout=0.01)
+        if message:
+            found.append((message["channel"], message["data"]))
+        return len(found) >= count
+
+    eventually(enough, f"{count} messages")
+    return found
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_published_at_one_daemon_heard_at_all(mesh: list[Daemon], protocol: int) -> None:
+    clients = [daemon.redis(protocol=protocol, decode_responses=True) for daemon in mesh]
+    channels = [client.pubsub() for client in clients]
+    for channel in channels:
+        channel.subscribe("news")
+        channel.psubscribe("spo*")
+        assert channel.get_message(timeout=10)["type"] == "subscribe"
+        assert channel.get_message(timeout=10)["type"] == "psubscribe"
+    assert clients[0].publish("news", "one") == 1
+    assert clients[1].publish("sport", "two") == 1
+    for channel in channels:
+        assert sorted(heard(channel, 2)) == [("news", "one"), ("sport", "two")]
+    many = [f"{number}" for number in range(300)]
+    with clients[2].pipeline(transaction=False) as pipe:
+        for text in many:
+            pipe.publish("news", text)
+        pipe.execute()
+    for channel in channels:
+        assert [data for _channel, data in heard(channel, 300)] == many
+        channel.close()
+    for client in clients:
+        client.close()
+
+
+def test_changes_at_one_daemon_are_notified_at_another(mesh: list[Daemon]) -> None:
+    near, far = mesh[0], mesh[1]
+    assert near.do("CONFIG", "SET", "notify-keyspace-events", "KEA")
+    with closing(near.redis(decode_responses=True)) as client:
+        channel = client.pubsub()
+        channel.psubscribe("__key*__:*")
+        assert channel.get_message(timeout=10)["type"] == "psubscribe"
+        far.do("SET", "told:key", "1", "PX", "150")
+        wanted = [
+            ("__keyspace@0__:told:key", "set"),
+            ("__keyevent@0__:set", "told:key"),
+            ("__keyspace@0__:told:key", "expire"),
+            ("__keyevent@0__:expire", "told:key"),
+            ("__keyspace@0__:told:key", "expired"),
+            ("__keyevent@0__:expired", "told:key"),
+        ]
+        assert heard(channel, 6) == wanted
+        channel.close()
+    near.do("CONFIG", "SET", "notify-keyspace-events", "")
