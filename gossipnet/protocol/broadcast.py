@@ -168,6 +168,10 @@ class Broadcast:
 
     def on_ihave(self, link: PeerLink, message: IHave) -> None:
         """Wait a little for the tree to bring what was announced; then ask."""
+        for log, head in message.heads:
+            noted = self._announce.get(LogId(log))
+            if noted is not None and head >= noted.head:
+                noted.told.add(link.number)  # it need not be told what it tells
         ranges = [
             (LogId(log), self._replica.head(LogId(log)) + 1, head)
             for log, head in message.heads
