@@ -84,6 +84,7 @@ _TITLES = {
     "string": "Strings and counters",
     "hash": "Hashes",
     "set": "Sets",
+    "sorted-set": "Sorted sets",
     "generic": "Keys",
     "transactions": "Transactions",
     "pubsub": "Channels",

@@ -10,6 +10,7 @@ from gossipnet.resp.commands import (
     pubsub,
     server,
     sets,
+    sorted_sets,
     strings,
     transactions,
 )
@@ -23,6 +24,7 @@ FAMILIES: dict[str, ModuleType] = {
     "string": strings,
     "hash": hashes,
     "set": sets,
+    "sorted-set": sorted_sets,
     "generic": keys,
     "transactions": transactions,
     "pubsub": pubsub,

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from math import isinf
 
 from gossipnet.resp.replies import CommandError
 from gossipnet.state.types.number import parse_integer
@@ -12,6 +13,10 @@ _FLOAT = re.compile(
     rb"|[+-]?inf(?:inity)?",
     re.IGNORECASE,
 )
+_HEX = re.compile(
+    rb"[+-]?0x[0-9a-f]{0,64}(?:\.[0-9a-f]{0,64})?(?:p[+-]?[0-9]{1,4})?", re.IGNORECASE
+)
+NOT_A_FLOAT = "ERR value is not a valid float"
 NOT_AN_INTEGER = "ERR value is not an integer or out of range"
 
 
@@ -34,5 +39,26 @@ def decimal(written: bytes) -> Decimal:
       CommandError: It is none.
     """
     if not _FLOAT.fullmatch(written):
-        raise CommandError("ERR value is not a valid float")
+        raise CommandError(NOT_A_FLOAT)
     return Decimal(written.decode("ascii"))
+
+
+def double(written: bytes, error: str = NOT_A_FLOAT) -> float:
+    """A double as C's strtod reads it, infinities included; no NaN, and nothing out of range.
+
+    Raises:
+      CommandError: With ``error`` when it is none.
+    """
+    if _FLOAT.fullmatch(written):
+        value = float(written)
+        if isinf(value) and b"n" not in written.lower():
+            raise CommandError(error)
+        if value == 0.0 and written.lower().partition(b"e")[0].strip(b"+-0."):
+            raise CommandError(error)
+        return value
+    if _HEX.fullmatch(written):
+        try:
+            return float.fromhex(written.decode("ascii"))
+        except (ValueError, OverflowError):
+            raise CommandError(error) from None
+    raise CommandError(error)

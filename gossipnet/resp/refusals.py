@@ -15,7 +15,7 @@ _ACL = "who may do what is written in certificates: gossipnet invite --allow VER
 _CONFIG = "settings are flags, GOSSIPNET_* and config.toml; restart the daemon to change them"
 _MEASURE = "it is not measured"
 _SCRIPT = "scripts cannot be replicated; use MULTI and EXEC"
-_LATER = "this type is not there yet; strings, counters, hashes and sets are"
+_LATER = "this type is not there yet; strings, counters, hashes, sets and sorted sets are"
 _PUBSUB = "publish and subscribe are not there yet; GOSSIP WATCH tells of changes to keys"
 _WAIT = "receipts of other nodes are not there yet; GOSSIP STATUS tells whether they are behind"
 _BITS = "bits of strings are not there yet"
@@ -51,10 +51,7 @@ _REASONS: dict[str, str] = {
     "setbit getbit bitcount bitpos bitfield bitfield_ro bitop": _BITS,
     "increx": "use INCRBY, then EXPIRE",
     "pfadd pfcount pfmerge": _LATER,
-    "zadd zincrby zrem zscore zmscore zcard zcount zrank zrevrank zrange zrangestore zrangebyscore "
-    "zrevrange zrevrangebyscore zrangebylex zrevrangebylex zlexcount zpopmin zpopmax bzpopmin "
-    "bzpopmax zmpop bzmpop zremrangebyrank zremrangebyscore zremrangebylex zrandmember zscan "
-    "zunion zinter zdiff zunionstore zinterstore zdiffstore zintercard": _LATER,
+    "bzpopmin bzpopmax bzmpop": _LATER,
     "geoadd geodist geohash geopos georadius georadiusbymember geosearch geosearchstore": _LATER,
     "lpush rpush lpushx rpushx lpop rpop lrange llen lindex lset linsert lrem ltrim lpos lmove "
     "rpoplpush blpop brpop blmove brpoplpush lmpop blmpop": _LATER,

@@ -144,11 +144,15 @@ def _boolean(reply: bool, protocol: int, put: Callable[[bytes], None]) -> None:
         put(b":1\r\n" if reply else b":0\r\n")
 
 
+def double_text(number: float) -> bytes:
+    """A double in the fewest digits that tell it from all others, whole ones without exponent."""
+    if number.is_integer() and -1e17 < number < 1e17:
+        return b"%.17g" % number
+    return repr(number).removesuffix(".0").encode()
+
+
 def _double(reply: float, protocol: int, put: Callable[[bytes], None]) -> None:
-    text = b"%.17g" % reply
-    shortest = repr(reply).removesuffix(".0").encode()
-    if float(shortest) == reply and len(shortest) <= len(text):
-        text = shortest
+    text = double_text(reply)
     put(b",%b\r\n" % text if protocol == 3 else b"$%d\r\n%b\r\n" % (len(text), text))
 
 

@@ -1,24 +1,10 @@
 """The same commands to this and to a real Redis: same replies, same types, same error texts."""
 
-import functools
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-import hiredis
-import pytest
-from conftest import need
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from resp_world import Caller, LoneMesh, open_service, request
+from twin import compare, some, stock, words
 
-from gossipnet.identity.founding import found_mesh
-from gossipnet.identity.home import NodeIdentity
+__all__ = ["stock"]
 
 KEYS = st.sampled_from([b"a", b"b", b"c", b"none"])
 NAMES = st.sampled_from([b"x", b"y", b"z"])
@@ -31,19 +17,6 @@ NUMBERS = st.sampled_from(
 FLOATS = st.sampled_from([b"1.5", b"-0.25", b"3", b"1e2", b"5.0", b"nan", b"x", b"", b" 1"])
 SECONDS = st.sampled_from([b"100", b"2000", b"0", b"-1", b"x"])
 PATTERNS = st.sampled_from([b"*", b"[a-b]", b"?", b"n*e", b"[^a]", b"\\a", b"[a", b""])
-
-
-def words(name: str, *parts: st.SearchStrategy[Any]) -> st.SearchStrategy[list[bytes]]:
-    """A command of a name and parts; a part that is a list is spliced in."""
-    return st.tuples(*parts).map(lambda made: [name.encode(), *_spliced(made)])
-
-
-def _spliced(parts: tuple[Any, ...]) -> list[bytes]:
-    return [word for part in parts for word in (part if isinstance(part, list) else [part])]
-
-
-def some(part: st.SearchStrategy[bytes], least: int = 0, most: int = 3) -> Any:
-    return st.lists(part, min_size=least, max_size=most)
 
 
 SET_OPTIONS = some(
@@ -162,54 +135,6 @@ COMMANDS = st.one_of(
 )
 
 
-_UNORDERED = frozenset(
-    {b"KEYS", b"SMEMBERS", b"SUNION", b"SINTER", b"SDIFF", b"SPOP", b"SRANDMEMBER", b"HKEYS"}
-    | {b"HVALS", b"HRANDFIELD", b"HGETALL", b"SCAN", b"SSCAN", b"HSCAN", b"EXEC"}
-)
-
-
-def _reader() -> hiredis.Reader:
-    return hiredis.Reader(replyError=lambda text: ("error", text), notEnoughData=StopIteration)
-
-
-class Stock:
-    """A connection to the real one, emptied."""
-
-    def __init__(self, path: str) -> None:
-        self.connection = socket.socket(socket.AF_UNIX)
-        self.connection.settimeout(10)
-        self.connection.connect(path)
-        self.reader = _reader()
-        self.call([b"FLUSHALL"])
-
-    def call(self, command: list[bytes]) -> Any:
-        self.connection.sendall(request(*command))
-        while (reply := self.reader.gets()) is StopIteration:
-            self.reader.feed(self.connection.recv(65536))
-        return reply
-
-
-def ours(caller: Caller, command: list[bytes]) -> Any:
-    reader = _reader()
-    reader.feed(caller.raw(*command))
-    return reader.gets()
-
-
-@functools.cache
-def identity_of_now() -> NodeIdentity:
-    return found_mesh(1, wall=time.time()).identities[0]
-
-
-def settled(reply: Any, name: bytes) -> Any:
-    """A reply with what has no order put into one."""
-    if isinstance(reply, dict):
-        return sorted((repr(key), repr(settled(value, name))) for key, value in reply.items())
-    if isinstance(reply, list | set):
-        items = [settled(item, name) for item in reply]
-        return sorted(items, key=repr) if name in _UNORDERED or isinstance(reply, set) else items
-    return reply
-
-
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(protocol=st.sampled_from([b"2", b"3"]), commands=some(COMMANDS, 1, 25))
 @example(protocol=b"2", commands=[[b"INCRBYFLOAT", b"a", b"5.0"], [b"DECR", b"a"]])
@@ -217,35 +142,4 @@ def settled(reply: Any, name: bytes) -> Any:
 def test_every_reply_is_the_one_of_redis(
     stock: str, protocol: bytes, commands: list[list[bytes]]
 ) -> None:
-    wall = time.time()
-    service = open_service(LoneMesh(wall, identity_of_now()))
-    service.wall_ms = int(wall * 1000)
-    redis, caller = Stock(stock), Caller(service)
-    try:
-        if protocol == b"3":
-            redis.call([b"HELLO", protocol])
-            caller.call(b"HELLO", protocol)
-        for command in commands:
-            theirs, mine = redis.call(command), ours(caller, command)
-            assert settled(mine, command[0]) == settled(theirs, command[0]), command
-    finally:
-        redis.connection.close()
-
-
-@pytest.fixture(scope="module")
-def stock() -> Iterator[str]:
-    need(shutil.which("redis-server") is not None, "redis-server is not installed")
-    with tempfile.TemporaryDirectory(prefix="gn-", dir="/tmp") as folder:
-        path = str(Path(folder) / "redis.sock")
-        process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder],
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            end = time.monotonic() + 10
-            while not Path(path).exists() and time.monotonic() < end:
-                time.sleep(0.01)
-            yield path
-        finally:
-            process.terminate()
-            process.wait()
+    compare(stock, protocol, commands)

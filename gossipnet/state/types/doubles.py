@@ -23,6 +23,8 @@ _LARGEST = float.fromhex("0x1.fffffffffffffp+1023")
 def rounded(parts: Iterable[float]) -> float:
     """The sum as the nearest double; infinite beyond the largest."""
     parts = list(parts)
+    if len(parts) == 1:
+        return parts[0]  # -0.0, which fsum would lose
     try:
         return fsum(parts)
     except (OverflowError, ValueError):  # huge steps between, or opposite infinities

@@ -30,7 +30,7 @@ class Score(Versions[float, Doubles]):
         """The score: the exact sum of everything, rounded once."""
         if self.cells is None:
             return self.value
-        parts = [self.value]
+        parts = [self.value] if self.dot else []
         for cell in self.cells.values():
             parts += cell.total
             parts += negated(cell.gone)
