@@ -18,6 +18,7 @@ import trio
 import gossipnet
 from gossipnet.config import Settings, join_address, load, split_address
 from gossipnet.identity.home import Home, NodeIdentity
+from gossipnet.io.accounts import Ledger
 from gossipnet.io.admission import Admission
 from gossipnet.io.driver import Driver
 from gossipnet.io.listener import Listener, bind
@@ -160,14 +161,21 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
     with lock_home(settings.home) as lock:
         home = Home(settings.home)
         identity = home.load()
-        listener = Listener(await bind(settings.listen), Admission())
+        admission = Admission()
+        listener = Listener(await bind(settings.listen), admission)
         try:
             recovered = open_home_database(settings.home, lock, settings.durability, os.urandom)
             store = Store(recovered.database, settings.durability)
             try:
                 engine = await _build(settings, identity, listener, recovered)
                 store.start()
-                driver = Driver(engine, store, Transport(identity, os.urandom), keep=home.renew)
+                driver = Driver(
+                    engine,
+                    store,
+                    Transport(identity, os.urandom),
+                    keep=home.renew,
+                    ledger=Ledger(admission=admission),
+                )
                 node = Node(identity, driver, recovered.epoch, listener)
                 node.advertised = advertised(settings, listener)
                 _tell_recovery(recovered)

@@ -9,6 +9,7 @@ An engine that raises takes the driver, and so the process, down: a bug must be 
 causes ends that peer's link. Knows nothing of what effects are for.
 """
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,8 +18,10 @@ import trio
 
 from gossipnet.identity.peer import Peer
 from gossipnet.ids import short
-from gossipnet.io.dialer import DialError, connect
+from gossipnet.io.accounts import Ledger
+from gossipnet.io.dials import Dials
 from gossipnet.io.freshkeys import FreshKeys
+from gossipnet.io.fulldisk import refuse_writes
 from gossipnet.io.join_stream import Joins
 from gossipnet.io.keeping import Keep, Keeping
 from gossipnet.io.link import Link
@@ -41,6 +44,7 @@ from gossipnet.protocol.effects import (
     LinkDown,
     LinkUp,
     LogRead,
+    PauseLink,
     ReadLog,
     Received,
     Refreshed,
@@ -53,13 +57,8 @@ from gossipnet.protocol.session import Session
 
 MAX_LINKS = 256
 """Links at once, half-open ones included; an engine keeps about ten, a seed is asked by more."""
-MAX_DIALS = 32
-DISK_CODE = "MISCONF"
-"""The word with which Redis refuses writes that it cannot keep."""
 DROP_ABOVE_BYTES = 1 << 20
 """What may be dropped is, on a link with more than this unsent: half of what ends it."""
-# A dial that ends for one of these found no peer that speaks; for any other, a wrong one.
-_SPEECHLESS = frozenset({"broken", "closed", "truncated", "handshake-timeout", "shutdown"})
 
 
 class Driver:
@@ -71,6 +70,7 @@ class Driver:
       transport: Who this node is to its peers.
       wall: Unix seconds.
       keep: Writes renewed certificates to the home; called in a thread.
+      ledger: Counts and bounds what peers cost.
 
     Attributes:
       engine: For reading, and for its commands; call `flush` after those.
@@ -88,6 +88,7 @@ class Driver:
         *,
         wall: Callable[[], float] = time.time,
         keep: Keep | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self.engine = engine
         self.counters: Counter[str] = Counter()
@@ -96,13 +97,14 @@ class Driver:
         self.wall = wall
         self._store = store
         self._transport = transport
+        self.ledger = ledger or Ledger()
         self._keeping = Keeping(keep, self.counters)
         self._fresh_keys = FreshKeys(lambda: self._running)
         self._links: dict[int, Link] = {}
         self._running: dict[Link, None] = {}
+        self._number = itertools.count(1).__next__
         self._joins = Joins(self.feed, self._number, self.counters)
-        self._next_number = 1
-        self._dials = 0
+        self._dials = Dials(self, transport)
         self._dirty: dict[Link, None] = {}
         self._wanted = True
         self._turning = False
@@ -115,6 +117,7 @@ class Driver:
             Send: self._send,
             Dial: self._start_dial,
             CloseLink: self._close_link,
+            PauseLink: self._pause_link,
             Commit: store.commit,
             ReadLog: store.read,
             JoinSend: self._joins.send,
@@ -156,10 +159,10 @@ class Driver:
         """Why commits wait (a full disk, in one sentence), or ""."""
         return self._store.deferred
 
-    def queued(self, link: int) -> int:
-        """Bytes that wait to be written on a link, by its number."""
-        found = self._links.get(link)
-        return 0 if found is None else found.queued
+    @property
+    def full(self) -> bool:
+        """See `DialOwner`."""
+        return self.stopping or len(self._running) >= MAX_LINKS
 
     def status_extra(self) -> dict[str, object]:
         """What the engine cannot know, for ``GOSSIP STATUS``."""
@@ -170,8 +173,9 @@ class Driver:
             "commits": self._store.commits,
             "links": len(self._links),
             "half_open": len(self._running) - len(self._links),
-            "dials": self._dials,
+            "dials": self._dials.under_way,
             "joins": len(self._joins),
+            "costs": self.ledger.status(),
             "io": dict(self.counters),
         }
 
@@ -274,31 +278,13 @@ class Driver:
         if link is not None:
             link.close(effect.reason)
 
+    def _pause_link(self, effect: PauseLink) -> None:
+        if effect.link in self._links:
+            self._links[effect.link].account.hold(effect.seconds, trio.current_time())
+
     def _start_dial(self, effect: Dial) -> None:
-        if self.stopping or self._dials >= MAX_DIALS or len(self._running) >= MAX_LINKS:
-            self.counters["dials_refused"] += 1
-            self.feed(DialFailed(effect.dial, DialFailure.UNREACHABLE, "too many links or dials"))
-            return
         assert self._nursery is not None
-        self._dials += 1
-        self._nursery.start_soon(self._dial, effect)
-
-    async def _dial(self, effect: Dial) -> None:
-        deadline = trio.current_time() + effect.deadline
-        try:
-            stream = await connect(effect.address, effect.deadline)
-        except DialError as error:
-            self._dials -= 1
-            self.feed(DialFailed(effect.dial, error.failure, str(error)))
-            return
-        session = Session.dial(self._transport, expected=effect.expected)
-        address, dial = effect.address, effect.dial
-        link = Link(self, stream, session, address=address, dialed=dial, deadline=deadline)
-        link.on_established = self._dial_ended
-        await self._carry(link)
-
-    def _dial_ended(self) -> None:
-        self._dials -= 1
+        self._dials.start(effect, self._nursery)
 
     async def answer_link(
         self,
@@ -309,7 +295,7 @@ class Driver:
         admitted: Callable[[], None],
     ) -> None:
         """Carry a link that a peer dialled until it ends (see `listener.Door`)."""
-        if self.stopping or len(self._running) >= MAX_LINKS:
+        if self.full:
             self.counters["links_refused_full"] += 1
             return
         link = Link(
@@ -319,22 +305,25 @@ class Driver:
             address=remote_address(stream),
             dialed=None,
             deadline=deadline,
+            account=self.ledger.open(trio.current_time()),
         )
         link.on_established = admitted
-        await self._carry(link, first)
+        await self.carry(link, first)
 
     async def answer_join(self, stream: trio.SocketStream, first: bytes) -> None:
         """Carry a join until it ends (see `listener.Door`)."""
         if not self.stopping:
             await self._joins.answer(stream, first)
 
-    async def _carry(self, link: Link, first: bytes = b"") -> None:
+    async def carry(self, link: Link, first: bytes = b"") -> None:
+        """See `DialOwner`."""
         self._running[link] = None
         try:
             await link.run(first)
         finally:
             del self._running[link]
             self._dirty.pop(link, None)
+            self.ledger.close(link.account)
             if not self._running:
                 self._links_gone.set()
 
@@ -342,6 +331,12 @@ class Driver:
 
     def link_up(self, link: Link, peer: Peer) -> None:
         """See `LinkOwner`."""
+        if not self.ledger.proved(link.account, peer.node_id):
+            # It holds as many as it may: what it opens on top is closed at once.
+            link.close("too-many-sessions")
+            if link.dialed is not None:
+                self.feed(DialFailed(link.dialed, DialFailure.HANDSHAKE, "too many links"))
+            return
         link.number = self._number()
         self._links[link.number] = link
         self.feed(LinkUp(link.number, peer, link.dialed, link.address))
@@ -368,9 +363,7 @@ class Driver:
             if self._links.pop(link.number, None) is not None:
                 self.feed(LinkDown(link.number, clean, reason))
         elif link.dialed is not None:
-            self._dials -= 1
-            failure = DialFailure.UNREACHABLE if reason in _SPEECHLESS else DialFailure.HANDSHAKE
-            self.feed(DialFailed(link.dialed, failure, reason))
+            self._dials.failed(link.dialed, reason)
         else:
             log_event("link-refused", f"{link.address or 'a stranger'}: {reason}", "debug")
 
@@ -388,7 +381,7 @@ class Driver:
 
     def _stored(self, done: Committed | LogRead | Deferred) -> None:
         if isinstance(done, Deferred):
-            self._refuse_writes(done.reason)
+            refuse_writes(self.engine.keyspace, done.reason, self.counters)
             return
         self.feed(done)
         if isinstance(done, Committed):
@@ -396,19 +389,6 @@ class Driver:
                 self._waiting.pop(number).set()
             for callback in self.on_committed:
                 callback(done.number)
-
-    def _refuse_writes(self, reason: str) -> None:
-        """While commits wait, local writers are told so instead of being kept waiting."""
-        keyspace = self.engine.keyspace
-        if reason:
-            self.counters["commits_deferred"] += 1
-            log_event("disk-full", f"{reason}; nothing is written until then", "error")
-            if keyspace.refusal is None:
-                keyspace.refusal = (DISK_CODE, f"{reason}; nothing is written until then")
-        else:
-            log_event("disk-ok", "the disk takes writes again", "warning")
-            if keyspace.refusal is not None and keyspace.refusal[0] == DISK_CODE:
-                keyspace.refusal = None
 
     def _renewed(self, effect: Renewed) -> None:
         """Later handshakes show the new certificates at once; the home has them soon."""
@@ -418,7 +398,3 @@ class Driver:
 
     def _tell(self, effect: Event) -> None:
         log_event(effect.kind, effect.text, effect.level, short(effect.node) if effect.node else "")
-
-    def _number(self) -> int:
-        number, self._next_number = self._next_number, self._next_number + 1
-        return number

@@ -10,6 +10,7 @@ engine: `LinkOwner` is all it sees of the rest.
 """
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -18,6 +19,7 @@ import trio
 
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.peer import Peer
+from gossipnet.io.accounts import Account, LinkLimits
 from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.session import Established, Finished, Message, Refreshed, Session
 
@@ -28,6 +30,8 @@ WRITE_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 """From CLOSE being queued to the end of the socket, whatever the peer does."""
 HANDSHAKE_SECONDS = 5.0
+SLICE_SECONDS = 0.004
+"""For which messages of one link are handled before others get their turn."""
 _PUMP_BYTES = 8 * SEND_BYTES
 
 
@@ -77,6 +81,7 @@ class Link:
       address: Of the other end, for people and for `LinkUp`.
       dialed: The number of the dial, or None if the peer dialed.
       deadline: Trio time by which the handshake must be done.
+      account: Counts what it takes, and says when to leave it unread.
 
     Attributes:
       number: The owner's number; 0 until the link is up.
@@ -95,6 +100,7 @@ class Link:
         address: str,
         dialed: int | None,
         deadline: float,
+        account: Account | None = None,
     ) -> None:
         self.number = 0
         self.address = address
@@ -104,6 +110,7 @@ class Link:
         self.reason = ""
         self.clean = False
         self.timed_out = False
+        self.account = account or Account(LinkLimits(), trio.current_time())
         self.on_established: Callable[[], None] | None = None
         self._owner = owner
         self._stream = stream
@@ -214,11 +221,12 @@ class Link:
     async def _read(self, first: bytes) -> None:
         try:
             if first:
-                self._take(first)
+                await self._take(first)
             while not self.reason:
                 room = self._owner.room()
                 if room is not None:
                     await room.wait()
+                await self._pay()
                 data = await self._stream.receive_some(RECEIVE_BYTES)
                 if self._closing:
                     if not data:
@@ -228,14 +236,24 @@ class Link:
                     self._session.end_of_stream()
                     self._end("closed", clean=True)
                     continue
-                self._take(bytes(data))  # no copy: a socket gives bytes
+                await self._take(bytes(data))  # no copy: a socket gives bytes
         except RemoteProtocolError as error:
             self._end(error.reason, clean=False)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._end("broken", clean=False)
 
-    def _take(self, data: bytes) -> None:
+    async def _pay(self) -> None:
+        """Wait as long as the account says; an end of the link does not wait."""
+        account = self.account
+        began = trio.current_time()
+        if account.owed <= began or self._closing:
+            return
+        await trio.sleep_until(account.owed)
+        account.waited(trio.current_time() - began)
+
+    async def _take(self, data: bytes) -> None:
         session, owner = self._session, self._owner
+        slice_ends = time.perf_counter() + SLICE_SECONDS
         shaking_hands = not self.up
         messages = 0
         before = session.received_frames
@@ -243,6 +261,10 @@ class Link:
             if isinstance(event, Message):
                 messages += 1
                 owner.link_message(self, event.payload)
+                if time.perf_counter() > slice_ends:
+                    # What one peer sent at once must not keep the others and clients waiting.
+                    await trio.lowlevel.checkpoint()
+                    slice_ends = time.perf_counter() + SLICE_SECONDS
             elif isinstance(event, Established):
                 self._scope.deadline = float("inf")
                 self.up = True
@@ -260,6 +282,7 @@ class Link:
         else:
             if self.up and not messages and session.received_frames != before:
                 owner.link_heard(self)
+        self.account.charge(messages, len(data), trio.current_time())
         if shaking_hands or session.shaking:
             owner.link_dirty(self)  # the handshake's answer, or its last word
 

@@ -209,6 +209,14 @@ class CloseLink:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseLink:
+    """Leave a link unread for so many seconds: its peer goes too fast."""
+
+    link: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRecord:
     """One record as it goes to disk."""
 
@@ -290,4 +298,6 @@ class Event:
     node: NodeId | None = None
 
 
-Effect = Send | Dial | CloseLink | Commit | ReadLog | JoinSend | JoinClose | Renewed | Event
+Effect = (
+    Send | Dial | CloseLink | PauseLink | Commit | ReadLog | JoinSend | JoinClose | Renewed | Event
+)

@@ -44,6 +44,7 @@ from gossipnet.protocol.membership import ALIVE, AWAY, LEFT, Member, Membership
 from gossipnet.protocol.messages import handlers
 from gossipnet.protocol.overlay import Overlay
 from gossipnet.protocol.presence import Presence
+from gossipnet.protocol.quotas import Quotas
 from gossipnet.protocol.relay import Relay
 from gossipnet.protocol.report import Report
 from gossipnet.protocol.roster import Roster
@@ -116,6 +117,7 @@ class Engine:
         self.sync = Sync(context, replica, links, self.membership.digest)
         self.commits = Commits(context, replica)
         self.intake = Intake(context, replica, identity.public_key, trust.mesh_id, self.commits)
+        self.quotas = Quotas(context, replica, self.overlay, self.intake.ingest)
         self.talk = Talk(context, identity, self.membership, links)
         self.relay = Relay(context, identity, self.membership, self.overlay, self.commits)
         self.certificates = Certificates(context, identity, self.membership, self.overlay, links)
@@ -176,7 +178,8 @@ class Engine:
         self.roster.changed = self._on_record
         self.roster.overtaken = self._on_overtaken
 
-        self.broadcast.ingest = self.sync.ingest = self.intake.ingest
+        self.broadcast.ingest = self.quotas.pushed
+        self.sync.ingest = self.intake.ingest
         self.broadcast.taken = self.sync.taken = self.commits.foreign
         self.broadcast.missing = self.sync.missing
         self.sync.announce = self.broadcast.announce

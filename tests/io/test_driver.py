@@ -12,10 +12,11 @@ from scripted import Host, make_transports, running
 
 from gossipnet.errors import StoreError
 from gossipnet.ids import LogId
+from gossipnet.io import dials, join_stream
 from gossipnet.io import driver as driver_module
-from gossipnet.io import join_stream
 from gossipnet.io import link as link_module
 from gossipnet.io import listener as listener_module
+from gossipnet.io.accounts import Ledger, LinkLimits
 from gossipnet.io.admission import AdmissionLimits
 from gossipnet.io.database import WriteDeferred
 from gossipnet.protocol.effects import (
@@ -34,6 +35,7 @@ from gossipnet.protocol.effects import (
     LinkDown,
     LinkUp,
     LogRead,
+    PauseLink,
     ReadLog,
     Received,
     StoredRecord,
@@ -275,7 +277,7 @@ async def _talk_garbage(listening: trio.SocketListener) -> None:
 async def test_dials_at_once_are_bounded(
     hosts: list[Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver_module, "MAX_DIALS", 2)
+    monkeypatch.setattr(dials, "MAX_DIALS", 2)
     a = hosts[0]
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for _ in range(3):
@@ -607,3 +609,39 @@ async def test_part_of_a_message_is_a_sign_of_life(hosts: list[Host]) -> None:
         a.send(mine, bytes(400_000), Lane.BULK)
     await b.engine.saw(Received, 2)
     assert any(isinstance(event, Heard) for event in b.engine.inputs)
+
+
+# ---------------------------------------------------------------- what peers cost
+
+
+async def test_one_member_holds_a_few_links_at_most(hosts: list[Host]) -> None:
+    a, b, _ = hosts
+    most = b.driver.ledger.limits.sessions
+    a.driver.ledger = Ledger(LinkLimits(sessions=100))
+    for _ in range(most + 3):
+        a.dial(b.address)
+    await a.engine.saw(LinkUp, most + 3)
+    await a.engine.saw(LinkDown, 3)
+    assert sum(isinstance(event, LinkUp) for event in b.engine.inputs) == most
+    costs = b.driver.status_extra()["costs"]
+    assert isinstance(costs, dict)
+    assert costs["refused"]["sessions_of_one_member"] == 3
+    assert costs["members_linked"] == 1
+
+
+async def test_a_pause_that_the_engine_wants_holds_up_that_link_only(hosts: list[Host]) -> None:
+    a, b, c = hosts
+    mine, theirs = await a.link_to(b)
+    other, _ = await c.link_to(b)
+    b.do(PauseLink(theirs, 0.3))
+    await trio.testing.wait_all_tasks_blocked()
+    began = trio.current_time()
+    a.send(mine, b"slow")
+    a.send(mine, b"slow")
+    c.send(other, b"quick")
+    await b.engine.saw(Received, payload=b"quick")
+    quick = trio.current_time() - began
+    await b.engine.saw(Received, 2, payload=b"slow")
+    a.send(mine, b"slow again")
+    await b.engine.saw(Received, payload=b"slow again")
+    assert trio.current_time() - began > 0.25 > quick
