@@ -31,6 +31,7 @@ from gossipnet.io.store import Store
 from gossipnet.protocol.engine import Engine, EngineSettings
 from gossipnet.protocol.handshake import Transport
 from gossipnet.state.keyspace import Keyspace
+from gossipnet.protocol.standing import known_revocations
 from gossipnet.state.replica import Replica
 
 GRACE_SECONDS = 2.0
@@ -224,6 +225,7 @@ async def _build(
         for data in recovered.database.read_records():
             replica.load(data)
         replica.finish_loading(wall)
+        revocations=known_revocations(recovered.meta, identity.trust),
 
     # In a thread, so that a signal, or the program around, need not wait for a large home.
     await trio.to_thread.run_sync(read_back)

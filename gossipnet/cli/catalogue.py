@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "invite": Entry("invite", "print a token that lets one more machine in"),
         "join": Entry("join", "enter a mesh with a token"),
         "renew": Entry("renew", "have this node's certificate renewed now"),
+        "revoke": Entry("revoke", "shut a member out, for good"),
         "leave": Entry("leave", "sign this machine off the mesh"),
     },
     "Look": {

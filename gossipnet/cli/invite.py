@@ -10,7 +10,7 @@ from gossipnet.cli.terminal import next_step, plain, put, put_json, say
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--role", choices=("member", "issuer"), default="member", help="default member"
+        "--role", choices=("member", "issuer", "revoker"), default="member", help="default member"
     )
     parser.add_argument(
         "--allow",

@@ -27,6 +27,7 @@ USES_MAX = 10_000
 REDEEMED_MAX = 16_384
 """Uses kept over all tokens: a mesh never has more members."""
 TTL_MAX = 366 * 86_400
+ROLES_TO_INVITE = ("member", "issuer", "revoker")
 KEPT_SECONDS = 7 * 86_400
 """For how long after its end an invitation is kept, to tell who used it."""
 
@@ -57,7 +58,7 @@ class Invitation(Struct, array_like=True):
     Attributes:
       token_id: 16 bytes, public.
       psk: The handshake's pre-shared key.
-      role: ``member`` or ``issuer``.
+      role: ``member``, ``issuer`` or ``revoker``.
       asked: The capabilities that were asked for; none for the role's usual ones.
       uses: For how many machines.
       not_after: Unix seconds.
@@ -148,7 +149,7 @@ class Invitations:
         Args:
           issuer: Will certify whoever redeems it.
           node: The issuer's node, which newcomers must reach.
-          role: ``member`` or ``issuer``.
+          role: One of `ROLES_TO_INVITE`.
           uses: For how many machines, 1 to `USES_MAX`.
           ttl: Valid for so many seconds, up to `TTL_MAX`.
           capabilities: What newcomers may do, and new issuers hand out; empty for the usual.
@@ -165,8 +166,8 @@ class Invitations:
             raise UserError(f"a token has 1 to {USES_MAX} uses, not {uses}")
         if not 0 < ttl <= TTL_MAX:
             raise UserError("a token is valid for up to 366 days, and for more than no time")
-        if role not in ("member", "issuer"):
-            raise UserError(f"{role!r} is not a role to invite: choose member or issuer")
+        if role not in ROLES_TO_INVITE:
+            raise UserError(f"{role!r} is not a role to invite: choose member, issuer or revoker")
         if len(self._book) >= INVITATIONS_MAX:
             raise UserError(f"{INVITATIONS_MAX} invitations are open: wait until some expire")
         secret = entropy(SECRET_BYTES)

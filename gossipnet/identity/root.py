@@ -54,7 +54,7 @@ class RootRecord:
       revokers: Keys that may revoke and nothing else.
       hash: BLAKE2b-256 of the body.
       data: The whole record, signatures included, as received.
-      voids: Ids of statements that have no effect any more, and of nodes whose statements have none.
+      voids: Ids of statements that have no effect any more, or of nodes whose statements have none.
     """
 
     version: int

@@ -7,6 +7,7 @@ durable), relay (newcomers) and clockcheck, over one `Replica`. Here it is said 
 they do is in their modules. A peer's fault ends that peer's link and nothing else.
 """
 
+import hashlib
 import random
 from collections.abc import Callable, Iterable, Mapping
 
@@ -49,14 +50,17 @@ from gossipnet.protocol.relay import Relay
 from gossipnet.protocol.report import Report
 from gossipnet.protocol.roster import Roster
 from gossipnet.protocol.settings import EngineSettings
+from gossipnet.protocol.standing import Standing
 from gossipnet.protocol.sync import Sync
 from gossipnet.protocol.talk import Talk
 from gossipnet.protocol.tree import Tree
-from gossipnet.protocol.wire import Hello, decode_untrusted
+from gossipnet.protocol.wire import Hello, NoticeIds, Notices, decode_untrusted
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import AppliedRecord, Replica
 
 __all__ = ["Engine", "EngineSettings"]
+
+_BEFORE_GREETING = (Hello, NoticeIds, Notices)
 
 
 class Engine:
@@ -114,7 +118,7 @@ class Engine:
         self.roster = Roster(context, self.membership, self.judgement)
         self.tree = Tree(self.membership)
         self.broadcast = Broadcast(context, replica, self.tree, links)
-        self.sync = Sync(context, replica, links, self.membership.digest)
+        self.sync = Sync(context, replica, links, self._tables)
         self.commits = Commits(context, replica)
         self.intake = Intake(context, replica, identity.public_key, trust.mesh_id, self.commits)
         self.quotas = Quotas(context, replica, self.overlay, self.intake.ingest)
@@ -123,6 +127,9 @@ class Engine:
         self.certificates = Certificates(context, identity, self.membership, self.overlay, links)
         self._report = Report(
             context,
+        self.standing = Standing(
+            context, identity, replica, self.membership, self.judgement, self.commits, links
+        )
             identity,
             self.membership,
             self.overlay,
@@ -132,6 +139,7 @@ class Engine:
             self.tree,
             self.commits,
             replica,
+            self.standing,
             links,
         )
         self._handlers = handlers(
@@ -145,6 +153,7 @@ class Engine:
             self.certificates,
         )
         self._wire()
+            self.standing.board,
 
     def _wire(self) -> None:
         """Tell every part whom to tell."""
@@ -166,7 +175,7 @@ class Engine:
         self.life.digests = lambda: (
             self.digest(),
             self.replica.total,
-            self.membership.digest(),
+            self._tables(),
         )
         self.life.admit = lambda link, hello: self.roster.on_hello(link, hello.member)
         self.life.greeted = self._on_greeted
@@ -184,7 +193,7 @@ class Engine:
         self.broadcast.missing = self.sync.missing
         self.sync.announce = self.broadcast.announce
         self.sync.graft = self.broadcast.graft
-        self.sync.compare_members = self.roster.compare
+        self.sync.compare_members = self._compare_tables
         self.sync.sendable = self.commits.sendable
         self.commits.durable = self._on_durable
         self.talk.leads = self.broadcast.leads
@@ -193,6 +202,10 @@ class Engine:
         self.certificates.expiry.close = self.life.close
 
     # -- driving -------------------------------------------------------------------------------
+        self.life.opening = self.standing.board.show
+        self.life.forbidden = self.standing.revoking.refuses
+        self.relay.reception.refusal = self.standing.revoking.refusal_of_key
+        self.standing.closes(self.life.close, self._cease)
 
     def start(self, meta: Mapping[str, bytes], now: float, wall: float) -> None:
         """Begin.
@@ -205,6 +218,7 @@ class Engine:
         self.touch(now, wall)
         self.membership.restore(meta)
         self.relay.restore(meta)
+        self.standing.restore(meta)
         self.presence.start()
         self.commits.write_log(self.replica.own_log)
         self.commits.hurry()
@@ -217,6 +231,7 @@ class Engine:
         self.overlay.start(self._settings.seeds)
         self.ready = True
 
+        self.standing.start()
     def handle(self, event: Input, now: float, wall: float) -> None:
         """Take one input."""
         self.touch(now, wall)
@@ -235,7 +250,8 @@ class Engine:
         elif isinstance(event, DialFailed):
             self.overlay.failed(event.dial, event.failure, event.detail)
         elif isinstance(event, LogRead):
-            self.sync.on_read(event)
+            if not self.standing.takes(event):
+                self.sync.on_read(event)
         elif isinstance(event, JoinReceived):
             self.relay.received(event.join, event.data)
         elif isinstance(event, JoinOpened):
@@ -320,6 +336,14 @@ class Engine:
 
     def leave(self) -> None:
         """Sign off: the others stop expecting this node. A later start returns to the mesh."""
+    def revoke(self, node: str, reason: str) -> dict[str, object]:
+        """Revoke a member; answer the person once `ticket` is durable.
+
+        Raises:
+          UserError: This node may not, or nobody or more than one is meant; see `Revoking.revoke`.
+        """
+        return self.standing.revoking.revoke(node, reason)
+
         if not self.left:
             self._depart(LEFT, "left")
             self.left = True
@@ -368,6 +392,20 @@ class Engine:
 
     # -- messages ------------------------------------------------------------------------------
 
+    def _tables(self) -> bytes:
+        """32 bytes over the member table and the notices: nodes that differ compare them."""
+        both = self.membership.digest() + self.standing.board.digest()
+        return hashlib.blake2b(both, digest_size=32).digest()
+
+    def _compare_tables(self, link: PeerLink) -> None:
+        self.standing.board.show(link)
+        self.roster.compare(link)
+
+    def _cease(self) -> None:
+        """This node was revoked: it keeps what it has, and speaks to nobody any more."""
+        self.overlay.stopped = True
+        self.life.close_all("revoked")
+
     def _on_heard(self, event: Heard) -> None:
         link = self.links.get(event.link)
         if link is not None:
@@ -380,7 +418,11 @@ class Engine:
         self.detection.heard(link)
         try:
             message = decode_untrusted(event.payload)
-            if link.greeted == isinstance(message, Hello):
+            if link.greeted:
+                early = isinstance(message, Hello)
+            else:
+                early = not isinstance(message, _BEFORE_GREETING)
+            if early:
                 raise RemoteProtocolError("out-of-order", type(message).__name__)
             self._handlers[type(message)](link, message)
         except RemoteProtocolError as error:
@@ -390,7 +432,7 @@ class Engine:
 
     def _on_greeted(self, link: PeerLink, hello: Hello) -> None:
         self.presence.observed()
-        if hello.members != self.membership.digest() and link.dialed:
+        if hello.members != self._tables() and link.dialed:
             self.roster.compare(link)
         self.roster.tell_accusations(link)
         self.relay.link_ready(link)

@@ -59,6 +59,7 @@ class JoinAnswer:
       invitations: Its book of tokens.
       entropy: ``entropy(n)`` gives n unpredictable bytes.
       addresses: Of members, for the newcomer to dial; at most 8.
+      refusal: Why a key may not be certified, or empty.
 
     Attributes:
       finished: The last word is in `data_to_send`.
@@ -72,12 +73,14 @@ class JoinAnswer:
         entropy: Callable[[int], bytes],
         addresses: Sequence[str] = (),
     ) -> None:
+        refusal: Callable[[NodeId], str] = lambda _node: "",
         self._identity = identity
         self._invitations = invitations
         self._entropy = entropy
         self._addresses = addresses
         self._first_flight: bytearray | None = bytearray()
         self._frames = Frames(REQUEST_BYTES)
+        self._refusal = refusal
         self._noise: NoiseHandshake | None = None
         self._ciphers: tuple[CipherState, CipherState] | None = None
         self._token_id = b""
@@ -190,6 +193,9 @@ class JoinAnswer:
         issuer = self._identity.issuer
         if issuer is None:
             raise JoinError(f"{self._identity.name} may not let anybody in any more")
+        refusal = self._refusal(node_id(key))
+        if refusal:
+            raise JoinError(refusal)
 
         def issue(invitation: Invitation) -> Certified:
             issuer_chain: tuple[bytes, ...] = ()

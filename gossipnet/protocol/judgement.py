@@ -161,7 +161,9 @@ class Judgement:
         seen: list[bytes] = []
         for prefix in sorted(member.neighbours | member.previous):
             other = self._membership.find(prefix)
-            if other is not None and other.body.status == ALIVE and other.names(member.id[:16]):
+            if other is None or other.body.status != ALIVE or other.revoked:
+                continue
+            if other.names(member.id[:16]):
                 seen.append(prefix)
         return frozenset(seen)
 

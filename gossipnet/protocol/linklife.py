@@ -72,6 +72,8 @@ class LinkLife:
         self.ended: Callable[[PeerLink], None] = lambda _link: None
         self.gave_up: Callable[[NodeId], None] = lambda _node: None
         self.busy: Callable[[PeerLink], bool] = lambda _link: False
+        self.opening: Callable[[PeerLink], None] = lambda _link: None
+        self.forbidden: Callable[[PeerLink], bool] = lambda _link: False
 
     def start(self) -> None:
         """Begin to look for links that have no use."""
@@ -80,7 +82,7 @@ class LinkLife:
     # -- beginning -----------------------------------------------------------------------------
 
     def up(self, event: LinkUp) -> None:
-        """The handshake is done: say Hello."""
+        """The handshake is done: say what goes ahead of everything, then Hello."""
         node = event.peer.node_id
         attempt = None if event.dialed is None else self._overlay.dialed(event.dialed, node)
         link = PeerLink(
@@ -92,11 +94,15 @@ class LinkLife:
             self._context.now,
         )
         refusal = self._refusal(node)
+        if not refusal and self.forbidden(link):
+            self._overlay.avoid(node)
+            refusal = "revoked"
         if refusal:
             self._context.close(link.number, refusal)
             return
         link.intent = self._overlay.intent("" if attempt is None else attempt.purpose, node)
         self._links[link.number] = link
+        self.opening(link)
         vector, total, members = self.digests()
         hello = Hello(
             protocol=PROTOCOL_VERSION,
@@ -121,6 +127,8 @@ class LinkLife:
         link = self._links.get(event.link)
         if link is not None:
             link.peer = event.peer
+            if self.forbidden(link):
+                self.close(link, "revoked")
 
     def _refusal(self, node: NodeId) -> str:
         if node == self._membership.me:

@@ -7,7 +7,7 @@ This module does not dial, accuse, or know links.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -56,6 +56,7 @@ class Member:
       previous: Its neighbours in the record before this one.
       dead: Judged dead in its current incarnation.
       suspected: There are valid accusations, but no verdict.
+      revoked: A revocation strikes it; nothing it says counts.
       since: ``now`` when its state last changed.
       rtt: Smoothed round trip in seconds, None when never measured.
       total: Records it had applied when last heard, None when never heard.
@@ -73,6 +74,7 @@ class Member:
     previous: frozenset[bytes] = frozenset()
     dead: bool = False
     suspected: bool = False
+    revoked: bool = False
     since: float = 0.0
     rtt: float | None = None
     total: int | None = None
@@ -80,7 +82,9 @@ class Member:
 
     @property
     def state(self) -> str:
-        """``alive``, ``suspect``, ``dead``, ``away`` or ``left``."""
+        """``alive``, ``suspect``, ``dead``, ``away``, ``left`` or ``revoked``."""
+        if self.revoked:
+            return "revoked"
         if self.body.status == LEFT:
             return "left"
         if self.dead:
@@ -90,9 +94,14 @@ class Member:
         return "suspect" if self.suspected else "alive"
 
     @property
+    def gone(self) -> bool:
+        """Not expected back: it left, or was revoked."""
+        return self.body.status == LEFT or self.revoked
+
+    @property
     def reachable(self) -> bool:
-        """Worth a link: neither gone for good nor judged dead nor away."""
-        return self.body.status == ALIVE and not self.dead
+        """Worth a link: neither gone for good nor judged dead nor away nor revoked."""
+        return self.body.status == ALIVE and not self.dead and not self.revoked
 
     def names(self, prefix: bytes) -> bool:
         """Whether the member lists this neighbour (16-byte prefix), now or in its last record."""
@@ -127,6 +136,8 @@ class Membership:
         self.status = ALIVE
         self.listed: frozenset[bytes] = frozenset()
         """Neighbours in this node's own current record."""
+        # Set by the engine: whether a revocation strikes a node with this chain.
+        self.struck: Callable[[NodeId, tuple[bytes, ...]], bool] = lambda _node, _chain: False
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -173,9 +184,7 @@ class Membership:
     def _count(self) -> None:
         self._alive = sum(1 for member in self.members.values() if member.reachable)
         self._lost = [
-            member
-            for member in self.members.values()
-            if not member.reachable and member.body.status != LEFT
+            member for member in self.members.values() if not member.reachable and not member.gone
         ]
 
     def digest(self) -> bytes:
@@ -337,6 +346,7 @@ class Membership:
             known.name, known.roles, known.not_after = leaf.name, leaf.roles, leaf.not_after
             known.certificate = leaf.fingerprint[:16]
         known.neighbours = frozenset(body.neighbours)
+        known.revoked = self.struck(node, chain)
         self._alive = None
         self._note_edges(known)
         self._digest_sum = (self._digest_sum + _entry_number(entry)) % (1 << 256)

@@ -11,6 +11,7 @@ from gossipnet.protocol.certificates import Certificates
 from gossipnet.protocol.detection import Detection
 from gossipnet.protocol.linklife import LinkLife
 from gossipnet.protocol.links import PeerLink
+from gossipnet.protocol.notices import Noticeboard
 from gossipnet.protocol.relay import Relay
 from gossipnet.protocol.roster import Roster
 from gossipnet.protocol.sync import Sync
@@ -24,6 +25,8 @@ from gossipnet.protocol.wire import (
     MemberHeads,
     Members,
     More,
+    NoticeIds,
+    Notices,
     Ping,
     Pong,
     Prune,
@@ -54,6 +57,7 @@ def handlers(
     sync: Sync,
     relay: Relay,
     certificates: Certificates,
+    board: Noticeboard,
 ) -> dict[type, Handler]:
     """For every message, whom to give it to."""
     return {
@@ -80,6 +84,8 @@ def handlers(
         RelayOpen: relay.on_open,
         RelayData: relay.on_data,
         RelayClose: relay.on_close,
+        NoticeIds: board.on_ids,
+        Notices: board.on_notices,
         RenewAsk: certificates.on_ask,
         RenewAnswer: certificates.on_answer,
         PushEvents: talk.on_push,

@@ -15,7 +15,7 @@ from gossipnet.ids import NodeId
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Dial, DialFailure, Lane
 from gossipnet.protocol.links import PeerLink
-from gossipnet.protocol.membership import LEFT, Member, Membership
+from gossipnet.protocol.membership import Member, Membership
 from gossipnet.protocol.wire import Verdict
 
 SLACK = 2
@@ -142,6 +142,8 @@ class Overlay:
             self._context.timers.set("overlay", self._context.now + delay, self._tend)
 
     def _tend(self) -> None:
+        if self.stopped:
+            return
         self._context.timers.set("overlay", self._context.after(1.0, 0.2), self._tend)
         self._seek_neighbours()
         self._seek_lost()
@@ -197,7 +199,7 @@ class Overlay:
             if alone or member is None or (member.dead and member.id not in linked):
                 found[seed] = None
         members = (
-            [member for member in self._membership.others() if member.body.status != LEFT]
+            [member for member in self._membership.others() if not member.gone]
             if alone
             else self._membership.unreachable()
         )

@@ -12,10 +12,11 @@ from gossipnet import ids
 from gossipnet.errors import Denied, RemoteProtocolError, UserError
 from gossipnet.identity.home import NodeIdentity
 from gossipnet.identity.invitations import Invitations
+from gossipnet.ids import NodeId
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.joinanswer import JoinAnswer
-from gossipnet.protocol.membership import LEFT, Membership
+from gossipnet.protocol.membership import Membership
 
 GUESTS_MAX = 64
 """Conversations at one time."""
@@ -59,6 +60,8 @@ class Reception:
         self.invitations = Invitations()
 
     @property
+        # Set by the engine: why this key may not join, or this node may not admit it; or empty.
+        self.refusal: Callable[[NodeId], str] = lambda _node: ""
     def open_to(self) -> bool:
         """Whether this node may answer newcomers."""
         return self.identity.issuer is not None
@@ -78,7 +81,7 @@ class Reception:
             names = sorted(
                 member.name
                 for member in self._membership.others()
-                if "issuer" in member.roles and member.body.status != LEFT
+                if "issuer" in member.roles and not member.gone
             )
             where = f"run it on {' or '.join(names)}" if names else "no issuer is known here"
             raise Denied(f"this node may not invite: only issuers may; {where}")
@@ -129,6 +132,7 @@ class Reception:
             addresses=self.addresses(),
         )
         self._guests[key] = Guest(answer, send, close)
+            refusal=self.refusal,
         self._context.timers.set(
             ("guest", key),
             self._context.now + GUEST_SECONDS,

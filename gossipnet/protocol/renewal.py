@@ -17,7 +17,7 @@ from gossipnet.ids import NodeId
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.links import PeerLink
-from gossipnet.protocol.membership import LEFT, Member, Membership
+from gossipnet.protocol.membership import Member, Membership
 from gossipnet.protocol.overlay import Overlay
 from gossipnet.protocol.renewing import again
 from gossipnet.protocol.wire import RenewAnswer, RenewAsk, RenewBody, encode
@@ -143,7 +143,7 @@ class Renewal:
         issuers = [
             member
             for member in self._membership.others()
-            if "issuer" in member.roles and member.body.status != LEFT
+            if "issuer" in member.roles and not member.gone
         ]
         self._context.rng.shuffle(issuers)
         # Those that answer now come first; one that seems dead to us may still be tried.

@@ -179,6 +179,8 @@ class Renewing:
         old = trust.verify_chain(ask.chain, wall)
         body = decode_renew_untrusted(ask.body)
         verify(old.subject, Domain.RENEW, trust.mesh_id, ask.body, ask.signature)
+        if self._membership.struck(node_id(old.subject), tuple(ask.chain)):
+            raise IdentityError("it was revoked")
         if body.issuer != self.identity.node_id:
             raise RemoteProtocolError("bad-renewal", "a request for another issuer")
         if abs(body.wall_ms / 1000 - wall) > ASKED_WITHIN:

@@ -17,6 +17,7 @@ from gossipnet.protocol.judgement import Judgement
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member, Membership
 from gossipnet.protocol.overlay import Overlay
+from gossipnet.protocol.standing import Standing
 from gossipnet.protocol.sync import Sync
 from gossipnet.protocol.tree import Tree
 from gossipnet.state.replica import Replica
@@ -33,6 +34,7 @@ DROPS = (
     "gaps_dropped",
     "joins_refused",
     "members_refused",
+    "revocations_refused",
     "streams_refused",
 )
 """Counters of what was thrown away although it may have been good."""
@@ -53,6 +55,7 @@ class Report:
         judgement: Judgement,
         sync: Sync,
         tree: Tree,
+        standing: Standing,
         commits: Commits,
         replica: Replica,
         links: dict[int, PeerLink],
@@ -65,6 +68,7 @@ class Report:
         self._judgement = judgement
         self._sync = sync
         self._tree = tree
+        self._standing = standing
         self._commits = commits
         self._replica = replica
         self._links = links
@@ -181,6 +185,7 @@ class Report:
             },
             "certificate_days": round((identity.not_after - self._context.wall) / _DAY, 1),
             "uptime_s": round(self._context.now - self._started_at, 3),
+            "trust": self._standing.status(),
             "health": self._detection.health,
             "counters": dict(sorted((counters + replica.counters).items())),
         }
@@ -211,6 +216,7 @@ class Report:
             "incarnation": member.body.incarnation,
             "observers": [self._name(prefix) for prefix in self._judgement.observers_of(member.id)],
             "accusations": self._judgement.why(member.id),
+            **self._standing.why(member),
         }
 
     def _name(self, prefix: bytes) -> str:

@@ -158,6 +158,8 @@ class Roster:
 
     def _tell(self, member: Member, before: str | None) -> None:
         status, name = member.body.status, member.name
+        if member.revoked:
+            return
         if before is None:
             if status == ALIVE:
                 self._context.event("member-join", f"{name} is in the mesh", node=member.id)

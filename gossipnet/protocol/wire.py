@@ -286,6 +286,26 @@ class RelayClose(Message, frozen=True, tag=34):
     back: bool
 
 
+# -- statements about trust --------------------------------------------------------------------
+
+
+class NoticeIds(Message, frozen=True, tag=48):
+    """First 16 bytes of the ids of all notices that the sender holds; may come before Hello."""
+
+    ids: Annotated[list[Bytes16], Meta(max_length=32_768)]
+
+
+class Notices(Message, frozen=True, tag=49):
+    """Notices: for each a byte that says what kind it is, and its payload. May come before Hello.
+
+    A link opens with `NoticeIds`; what the other side lacks is sent before anything else.
+    """
+
+    notices: Annotated[
+        list[Annotated[bytes, Meta(min_length=1, max_length=400_001)]], Meta(max_length=256)
+    ]
+
+
 # -- renewing certificates ---------------------------------------------------------------------
 
 
@@ -359,6 +379,8 @@ AnyMessage = (
     | RelayOpen
     | RelayData
     | RelayClose
+    | NoticeIds
+    | Notices
     | RenewAsk
     | RenewAnswer
 )

@@ -65,6 +65,10 @@ class MeshPort(Protocol):
         """Have this node certified anew; raises `gossipnet.errors.UserError`."""
         ...
 
+    def revoke(self, node: str, reason: str) -> Mapping[str, Any]:
+        """Revoke a member; raises `gossipnet.errors.UserError`."""
+        ...
+
     def leave(self) -> None:
         """Sign off the mesh."""
         ...

@@ -211,6 +211,20 @@ def test_invite(fake: FakeSocket, run: Run) -> None:
     assert run("invite", "--uses", "0").code == 2
 
 
+def test_revoke(fake: FakeSocket, run: Run) -> None:
+    row = {"name": "eve", "id": "q" * 52, "already": False, "issuers": 1}
+    fake.answers["GOSSIP REVOKE"] = resp3(row)
+    done = run("revoke", "eve", "--reason", "stolen", "--json")
+    assert done.document["name"] == "eve"
+    assert "eve is revoked" in done.err
+    assert "was an issuer" in done.err
+    fake.answers["GOSSIP REVOKE"] = resp3({**row, "already": True, "issuers": 0})
+    assert "nothing has changed" in run("revoke", "eve").err
+    fake.answers["GOSSIP REVOKE"] = b"-NOPERM this node may not revoke\r\n"
+    assert run("revoke", "eve") == (4, "", "gossipnet: this node may not revoke\n")
+    assert run("revoke", "eve", "--reason", "x" * 201).code == 2
+
+
 def test_leave(fake: FakeSocket, run: Run) -> None:
     fake.answers["GOSSIP LEAVE"] = resp3("OK")
     done = run("leave")

@@ -179,7 +179,7 @@ def test_uses_are_bounded_over_all_tokens(office: Office, monkeypatch) -> None:
         {"ttl": float("nan")},
         {"ttl": float("inf")},
         {"role": "emperor"},
-        {"role": "revoker"},
+        {"role": "king"},
         {"capabilities": (("conquer", b""),)},
         {"capabilities": (("write", b"x" * 256),)},
         {"wall": WALL + 400 * 86_400},

@@ -32,6 +32,7 @@ class LoneMesh:
         self.issued = 0
         self.left = False
         self.renewals = 0
+        self.revoked: list[tuple[str, str]] = []
         self.invited: list[tuple[object, ...]] = []
         self.published: list[tuple[bytes, bytes]] = []
 
@@ -70,6 +71,10 @@ class LoneMesh:
 
     def renew(self) -> None:
         self.renewals += 1
+
+    def revoke(self, node: str, reason: str) -> dict[str, object]:
+        self.revoked.append((node, reason))
+        return {"name": node, "id": "x" * 52, "already": False, "issuers": 0}
 
     def leave(self) -> None:
         self.left = True

@@ -49,6 +49,20 @@ def test_invite_passes_everything_on() -> None:
     assert mesh.invited[-1] == ("member", 1, 3600.0, [])
 
 
+def test_revoke_passes_name_and_reason_on() -> None:
+    mesh = LoneMesh()
+    caller = Caller(open_service(mesh), protocol=3)
+    row = caller.call("GOSSIP", "REVOKE", "eve", "REASON", "stolen on the train")
+    assert row[b"name"] == b"eve"
+    assert row[b"already"] is False
+    caller.call("GOSSIP", "REVOKE", "eve")
+    assert mesh.revoked == [("eve", "stolen on the train"), ("eve", "")]
+    for words in (["eve", "WHY", "x"], ["eve", "REASON"], ["eve", "REASON", "a\nb"]):
+        caller.refusal("GOSSIP", "REVOKE", *words)
+    caller.refusal("GOSSIP", "REVOKE", "eve", "REASON", "x" * 201)
+    assert len(mesh.revoked) == 2
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -181,7 +195,10 @@ def test_command_getkeys(words: list[object], keys: list[bytes]) -> None:
 
 def test_help_comes_from_the_table() -> None:
     lines = Caller(open_service()).call("GOSSIP", "HELP")
-    assert b"INVITE [ROLE member|issuer] [USES n] [TTL seconds] [ALLOW verb:prefix ...]" in lines
+    assert (
+        b"INVITE [ROLE member|issuer|revoker] [USES n] [TTL seconds] [ALLOW verb:prefix ...]"
+        in lines
+    )
     assert lines[-2:] == [b"HELP", b"    Print this help."]
 
 

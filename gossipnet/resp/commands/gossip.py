@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from gossipnet.identity.revocation import REASON_MAX
 from gossipnet.resp.limits import PATTERNS
 from gossipnet.resp.numbers import integer
 from gossipnet.resp.options import SYNTAX
@@ -11,7 +12,7 @@ from gossipnet.resp.table import HEAVY, Command, container
 if TYPE_CHECKING:
     from gossipnet.resp.session import Session
 
-_ROLES = (b"member", b"issuer", b"relay")
+_ROLES = (b"member", b"issuer", b"revoker")
 _VERBS = ("relay", "read", "write", "manage")
 _LONGEST_S = 10 * 365 * 86_400
 _USES = 10_000
@@ -55,7 +56,7 @@ def _invite(session: "Session", args: list[bytes]) -> Reply:
         if word == b"ROLE" and value.lower() in _ROLES:
             role = value.lower().decode()
         elif word == b"ROLE":
-            raise CommandError("ERR ROLE is member, issuer or relay")
+            raise CommandError("ERR ROLE is member, issuer or revoker")
         elif word == b"USES":
             uses = integer(value, 1, _USES, f"ERR USES is a number from 1 to {_USES}")
         elif word == b"TTL":
@@ -86,6 +87,15 @@ def _renew(session: "Session", _args: list[bytes]) -> Reply:
     return OK
 
 
+def _revoke(session: "Session", args: list[bytes]) -> Reply:
+    if len(args) not in (3, 5) or (len(args) == 5 and args[3].upper() != b"REASON"):
+        raise CommandError(SYNTAX)
+    reason = args[4].decode("utf-8", "replace") if len(args) == 5 else ""
+    if len(reason) > REASON_MAX or not reason.isprintable():
+        raise CommandError(f"ERR REASON is one line of up to {REASON_MAX} characters")
+    return plain(session.service.mesh.revoke(args[2].decode("utf-8", "replace"), reason))
+
+
 def _leave(session: "Session", _args: list[bytes]) -> Reply:
     session.service.mesh.leave()
     session.service.left()
@@ -111,7 +121,7 @@ def _unwatch(session: "Session", _args: list[bytes]) -> Reply:
 _SINCE = "gossipnet"
 _ANY = "loading stale"
 _ADMIN = "admin noscript no-multi commits"
-_INVITE = "[ROLE member|issuer] [USES n] [TTL seconds] [ALLOW verb:prefix ...]"
+_INVITE = "[ROLE member|issuer|revoker] [USES n] [TTL seconds] [ALLOW verb:prefix ...]"
 
 # fmt: off
 ROWS = [
@@ -128,6 +138,9 @@ ROWS = [
         Command("gossip|renew", _renew, 2, "",
                 "Has this node certified anew; GOSSIP STATUS tells what came of it.", _SINCE,
                 "admin noscript no-multi"),
+        Command("gossip|revoke", _revoke, -3, "node [REASON text]",
+                "Shuts a member out for good; what it writes from now on counts nowhere.", _SINCE,
+                _ADMIN),
         Command("gossip|leave", _leave, 2, "", "Signs this node off the mesh; its daemon stops.",
                 _SINCE, "admin noscript no-multi"),
         Command("gossip|watch", _watch, -3, "pattern [pattern ...]",

@@ -1,0 +1,310 @@
+"""What a revocation does to a running node, and how this node makes one.
+
+Links with the revoked end at once and are refused from then on; the other side is told why first,
+so that it can stop instead of knocking for ever. Members are marked, and records beyond the cut
+lose their effect (`rebuilding`). A node that learns of its own revocation closes its links and
+refuses writes; its clients go on reading.
+"""
+
+from collections.abc import Callable, Iterable
+
+from gossipnet import ids
+from gossipnet.errors import CertificateError, Denied, NotFound, UserError
+from gossipnet.identity.certificate import decode_certificate
+from gossipnet.identity.node import NodeIdentity
+from gossipnet.identity.revocation import (
+    KEPT_MAX,
+    Revocation,
+    decode_revocation,
+    make_revocation,
+    may_revoke,
+)
+from gossipnet.identity.revocations import Revocations
+from gossipnet.ids import NodeId
+from gossipnet.protocol.context import Context
+from gossipnet.protocol.judgement import Judgement
+from gossipnet.protocol.links import PeerLink
+from gossipnet.protocol.membership import Member, Membership
+from gossipnet.protocol.notices import REVOCATION, Noticeboard
+from gossipnet.protocol.rebuilding import Rebuilding
+from gossipnet.state.replica import Replica
+
+ID_LETTERS = 10
+"""Of an id that a person must give at least: as many as are shown in most places."""
+
+KNOCKS_TOLD = 64
+"""Revoked peers whose knocking is told once each; others only count."""
+
+
+class Revoking:
+    """Makes, judges and applies revocations.
+
+    Attributes:
+      revocations: All that are known.
+      own: What strikes this node itself; empty while nothing does.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        identity: NodeIdentity,
+        replica: Replica,
+        membership: Membership,
+        judgement: Judgement,
+        board: Noticeboard,
+        rebuilding: Rebuilding,
+        links: dict[int, PeerLink],
+    ) -> None:
+        self._context = context
+        self._trust = identity.trust
+        self._replica = replica
+        self._membership = membership
+        self._judgement = judgement
+        self._board = board
+        self._rebuilding = rebuilding
+        self._links = links
+        self._told: set[NodeId] = set()
+        self.revocations: Revocations = replica.revocations
+        self.own: list[Revocation] = []
+        board.kinds[REVOCATION] = self._take
+        membership.struck = lambda node, chain: bool(self.revocations.against(node, chain))
+        # Set by the engine.
+        self.close: Callable[[PeerLink, str], None] = lambda _link, _reason: None
+        self.cease: Callable[[], None] = lambda: None
+
+    @property
+    def _identity(self) -> NodeIdentity:
+        """With the certificates as they were renewed last."""
+        return self._membership.identity
+
+    # -- taking in -----------------------------------------------------------------------------
+
+    def _take(self, payload: bytes) -> bytes | None:
+        revocation = decode_revocation(payload, self._trust)
+        if revocation.id in self.revocations:
+            return revocation.id  # read before the log was, so that nothing had to be done twice
+        if not self.revocations.room_for(revocation):
+            self._context.counters["revocations_refused"] += 1
+            return None
+        self.revocations.add(revocation)
+        return revocation.id
+
+    def apply(self) -> None:
+        """What is known has changed: bring members, links and state in line with it."""
+        for member in self._membership.members.values():
+            struck = self.revocations.against(member.id, member.chain)
+            if bool(struck) != member.revoked:
+                self._mark(member, struck)
+        for link in list(self._links.values()):
+            struck = self.revocations.against(link.node, link.peer.chain)
+            if struck:
+                self._board.send(link.number, self._board.payloads_of(r.id for r in struck))
+                self.close(link, "revoked")
+        if self._replica.revocations_changed():
+            self._rebuilding.begin()
+        self._look_at_own()
+
+    def _mark(self, member: Member, struck: list[Revocation]) -> None:
+        member.revoked = bool(struck)
+        member.since = self._context.now
+        self._membership.judged(member)
+        if not struck:
+            self._context.event("member-pardoned", f"{member.name} counts again", node=member.id)
+            return
+        self._judgement.clear(member, "revoked")
+        self._context.event(
+            "member-revoked",
+            f"{member.name} was revoked by {_why(struck)}",
+            "warning",
+            member.id,
+        )
+
+    def _look_at_own(self) -> None:
+        struck = self.revocations.against(self._identity.node_id, self._identity.chain)
+        if bool(struck) == bool(self.own):
+            self.own = struck
+            return
+        self.own = struck
+        if not struck:
+            self._replica.bar("")
+            self._context.event(
+                "own-pardon", "this node counts again: restart it to enter the mesh", "warning"
+            )
+            return
+        self._replica.bar(
+            f"this node was revoked by {_why(struck)}; to return it needs a new key and an "
+            "invitation: `gossipnet join` in another home"
+        )
+        self._context.event("own-revocation", f"this node was revoked by {_why(struck)}", "error")
+        self.cease()
+
+    # -- links ---------------------------------------------------------------------------------
+
+    def refuses(self, link: PeerLink) -> bool:
+        """Whether a link that has come up must end: its peer is told why."""
+        struck = self.revocations.against(link.node, link.peer.chain)
+        if not struck:
+            return False
+        self._context.counters["revoked_refused"] += 1
+        if link.node not in self._told and len(self._told) < KNOCKS_TOLD:
+            self._told.add(link.node)
+            self._context.event(
+                "link-refused",
+                f"{link.peer.name} was revoked by {_why(struck)}",
+                "warning",
+                link.node,
+            )
+        self._board.send(link.number, self._board.payloads_of(r.id for r in struck))
+        return True
+
+    def refusal_of_key(self, node: NodeId) -> str:
+        """Why this key may not join, or empty."""
+        if self.own:
+            return "the issuer of this token was revoked: ask for a token of another one"
+        struck = self.revocations.against(node, ())
+        if not struck:
+            return ""
+        return f"this key was revoked by {_why(struck)}: join from a new home, which has another"
+
+    # -- making --------------------------------------------------------------------------------
+
+    def revoke(self, named: str, reason: str) -> dict[str, object]:
+        """Revoke a member, and its issuer's certificates if it has any.
+
+        Args:
+          named: Its id, the first letters of it, or a name that only one member bears.
+          reason: For people.
+
+        Raises:
+          Denied: This node may not.
+          NotFound: There is no such member.
+          UserError: Several bear the name, or it is this node itself.
+        """
+        if self.own or not may_revoke(self._identity.certificate):
+            raise Denied(f"this node may not revoke: only issuers and revokers may{self._where()}")
+        member = self._find(named)
+        if member.id == self._membership.me:
+            raise UserError(
+                "a node does not revoke itself: sign off with `gossipnet leave`, or revoke it on "
+                "another issuer"
+            )
+        row: dict[str, object] = {
+            "name": member.name,
+            "id": ids.text(member.id),
+            "already": member.revoked,
+            "issuers": 0,
+        }
+        issuers = self._issuers_of(member)
+        row["issuers"] = len(issuers)
+        if not self.revocations.against(member.id, ()):
+            self._publish(node=member.id, named=member, reason=reason)
+        for fingerprint, kept in issuers.items():
+            self._publish(certificate=fingerprint, named=member, reason=reason, kept=kept)
+        return row
+
+    def _publish(
+        self,
+        *,
+        named: Member,
+        reason: str,
+        node: NodeId | None = None,
+        certificate: bytes | None = None,
+        kept: Iterable[bytes] = (),
+    ) -> None:
+        try:
+            revocation = make_revocation(
+                self._identity.key,
+                self._identity.chain,
+                self._trust,
+                node=node,
+                certificate=certificate,
+                name=named.name,
+                reason=reason,
+                wall=self._context.wall,
+                seen=self._replica.logs.of_author(named.id) if node is not None else (),
+                kept=kept,
+            )
+        except CertificateError as error:
+            raise UserError(f"this node cannot revoke anybody now: {error}") from None
+        self._board.publish(REVOCATION, revocation.data)
+
+    def _find(self, named: str) -> Member:
+        everybody = list(self._membership.members.values())
+        found = [member for member in everybody if member.name == named]
+        if len(named) >= ID_LETTERS:
+            found = [m for m in everybody if ids.text(m.id).startswith(named)] or found
+        if not found:
+            raise NotFound(
+                f"no member is called {named[:60]!r}, or has an id that begins so: "
+                "`gossipnet members --json` shows ids"
+            )
+        if len(found) > 1:
+            which = ", ".join(ids.text(member.id)[:16] for member in found[:8])
+            raise UserError(f"{len(found)} members are called {named!r}: give an id ({which})")
+        return found[0]
+
+    def _where(self) -> str:
+        able = sorted(
+            member.name
+            for member in self._membership.others()
+            if member.roles & {"issuer", "revoker"} and not member.gone
+        )
+        return f"; run it on {' or '.join(able[:3])}" if able else ""
+
+    def _issuers_of(self, member: Member) -> dict[bytes, list[bytes]]:
+        """Issuer's certificates of a member that stand, and the keys below each that are kept.
+
+        A node and its issuer's key were certified together, under one name. What is kept is what
+        the certificate had signed as far as this node can see, without the member itself.
+        """
+        if "issuer" not in member.roles:
+            return {}
+        found: dict[bytes, set[bytes]] = {}
+        own = self._identity.issuer
+        chains = [other.chain for other in self._membership.members.values()]
+        if own is not None:
+            chains.append(own.chain)
+        for chain in chains:
+            below: bytes = b""
+            for data in chain:
+                certificate = decode_certificate(data)[0]
+                if certificate.path_len is not None and certificate.name == member.name:
+                    found.setdefault(certificate.fingerprint, set()).add(below)
+                below = ids.node_id(certificate.subject)
+        mine = set() if own is None else {c for c, _ in self._trust.steps(own.chain[:1])}
+        return {
+            fingerprint: sorted(kept - {member.id, b""})[:KEPT_MAX]
+            for fingerprint, kept in found.items()
+            if fingerprint not in mine and not self._is_struck(fingerprint)
+        }
+
+    def _is_struck(self, fingerprint: bytes) -> bool:
+        return any(revocation.certificate == fingerprint for revocation in self.revocations)
+
+    # -- for people ----------------------------------------------------------------------------
+
+    def why(self, member: Member) -> list[dict[str, object]]:
+        """What strikes a member."""
+        return [
+            {
+                "by": revocation.signer_name,
+                "reason": revocation.reason,
+                "wall": revocation.wall,
+                "id": ids.text(revocation.id),
+                "cut": {ids.text(log): seq for log, seq in revocation.cut.items()},
+            }
+            for revocation in self.revocations.against(member.id, member.chain)
+        ]
+
+    def status(self) -> dict[str, object]:
+        """For ``gossipnet status``."""
+        return {
+            "known": len(self.revocations),
+            "own": _why(self.own) if self.own else "",
+            "rebuilding": self._rebuilding.active,
+        }
+
+
+def _why(struck: list[Revocation]) -> str:
+    first = min(struck, key=lambda revocation: (revocation.wall, revocation.id))
+    return f"{first.signer_name} ({first.reason or 'no reason was given'})"

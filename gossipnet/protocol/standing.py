@@ -1,0 +1,94 @@
+"""Who counts, and since when not: notices about trust and all that follows, under one roof.
+
+Composes `Noticeboard` (keeps and spreads signed statements), `Revoking` (what they mean for members
+and links) and `Rebuilding` (what they mean for the state).
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from gossipnet.errors import RemoteProtocolError
+from gossipnet.identity.node import NodeIdentity
+from gossipnet.identity.revocation import decode_revocation
+from gossipnet.identity.revocations import Revocations
+from gossipnet.identity.trust import Trust
+from gossipnet.protocol.commits import Commits
+from gossipnet.protocol.context import Context
+from gossipnet.protocol.effects import LogRead
+from gossipnet.protocol.judgement import Judgement
+from gossipnet.protocol.links import PeerLink
+from gossipnet.protocol.membership import Member, Membership
+from gossipnet.protocol.notices import META, REVOCATION, Noticeboard
+from gossipnet.protocol.rebuilding import Rebuilding
+from gossipnet.protocol.revoking import Revoking
+from gossipnet.state.replica import Replica
+
+
+def known_revocations(meta: Mapping[str, bytes], trust: Trust) -> Revocations:
+    """Revocations among the named values of a database, for a `Replica` that is about to be loaded.
+
+    Loaded without them it would first apply what is void, and then have to compute it anew.
+    """
+    found = Revocations(trust)
+    for name, notice in meta.items():
+        if name.startswith(META) and notice[:1] == bytes((REVOCATION,)):
+            # What cannot be read is told when the noticeboard reads it.
+            with suppress(RemoteProtocolError):
+                found.add(decode_revocation(notice[1:], trust))
+    return found
+
+
+class Standing:
+    """Keeps links, members and state in line with what is known about trust."""
+
+    def __init__(
+        self,
+        context: Context,
+        identity: NodeIdentity,
+        replica: Replica,
+        membership: Membership,
+        judgement: Judgement,
+        commits: Commits,
+        links: dict[int, PeerLink],
+    ) -> None:
+        self.board = Noticeboard(context, links)
+        self.rebuilding = Rebuilding(context, replica)
+        self.revoking = Revoking(
+            context,
+            identity,
+            replica,
+            membership,
+            judgement,
+            self.board,
+            self.rebuilding,
+            links,
+        )
+        self.board.stored = commits.hurry
+        self.board.taken = lambda _kinds: self.revoking.apply()
+
+    def restore(self, meta: Mapping[str, bytes]) -> None:
+        """Load what an earlier process stored; before members are."""
+        self.board.restore(meta)
+
+    def start(self) -> None:
+        """Bring everything in line with what was loaded."""
+        self.revoking.apply()
+
+    def closes(self, close: Callable[[PeerLink, str], None], cease: Callable[[], None]) -> None:
+        """Set what ends one link, and what ends this node's part in the mesh."""
+        self.revoking.close, self.revoking.cease = close, cease
+
+    def takes(self, read: LogRead) -> bool:
+        """Take records that came from disk, if they were asked for here."""
+        if not self.rebuilding.takes(read):
+            return False
+        self.rebuilding.on_read(read)
+        return True
+
+    def why(self, member: Member) -> dict[str, object]:
+        """What is held against a member, for people."""
+        return {"revocations": self.revoking.why(member)}
+
+    def status(self) -> dict[str, object]:
+        """For ``gossipnet status``."""
+        return self.revoking.status()
