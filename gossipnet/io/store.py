@@ -37,6 +37,11 @@ from gossipnet.protocol.effects import Commit, Committed, LogRead, ReadLog
 
 MERGE_SECONDS = 0.05
 """How long a commit that nothing waits for may wait for others to share its fsync."""
+GATHER_ABOVE = 0.008
+GATHER_SHARE = 1 / 16
+"""After a transaction of at least so many seconds the next one waits for this share of its time:
+the writers that were just answered come again, and two crowds that would take turns become one.
+With 200 ms for an fsync that doubles what 20 clients write; a quick disk is never waited for."""
 SYNC_SECONDS = 1.0
 """The most that ``every-second`` can lose to a power failure."""
 RETRY_SECONDS = 1.0
@@ -101,6 +106,7 @@ class Store:
         self._pending: list[Commit] = []
         self._why_deferred = ""
         self._due = 0.0
+        self._gather_until = 0.0
         self._sync_due = 0.0
         self._wal_bytes = 0
         self._wal_fd = -1
@@ -240,10 +246,11 @@ class Store:
             self._due = time.monotonic() + MERGE_SECONDS
         self._pending.append(commit)
         if commit.urgent and not self._why_deferred:
-            self._due = 0.0
+            self._due = min(self._due, self._gather_until)
 
     def _commit(self) -> None:
         """One transaction for all that waits, then one completion for all of it."""
+        began = time.monotonic()
         try:
             self._database.write(self._pending)
         except WriteDeferred as error:
@@ -251,6 +258,9 @@ class Store:
             self._due = time.monotonic() + RETRY_SECONDS
             return
         self._defer("")
+        ended = time.monotonic()
+        if ended - began >= GATHER_ABOVE:
+            self._gather_until = ended + min(MERGE_SECONDS, (ended - began) * GATHER_SHARE)
         self.commits += len(self._pending)
         self.transactions += 1
         written = sum(len(r.data) + 64 for commit in self._pending for r in commit.records)

@@ -1,8 +1,11 @@
 """The writer thread: order, group commit, both durabilities, a full disk, a broken disk."""
 
+import itertools
 import os
 import sqlite3
 import sys
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +17,7 @@ from conftest import need
 from gossipnet.errors import StoreError
 from gossipnet.ids import LogId
 from gossipnet.io import store as store_module
-from gossipnet.io.database import WriteDeferred, open_database
+from gossipnet.io.database import Database, WriteDeferred, open_database
 from gossipnet.io.store import Deferred, Store
 from gossipnet.protocol.effects import Commit, Committed, LogRead, ReadLog, StoredRecord
 
@@ -105,6 +108,38 @@ async def test_what_waits_together_shares_one_transaction(tmp_path: Path) -> Non
         assert store.commits == 200
         assert store.transactions < 100
         assert store.backlog == 0
+
+
+async def test_two_crowds_become_one_on_a_slow_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was answered comes again at once, and joins those who waited meanwhile."""
+    write = Database.write
+    begun = threading.Event()
+
+    def slowly(database: Database, commits: list[Commit]) -> None:
+        begun.set()
+        time.sleep(0.3)
+        write(database, commits)
+
+    async with running(tmp_path / "state.db") as (store, inbox):
+        monkeypatch.setattr(Database, "write", slowly)
+        numbers = itertools.count(1)
+
+        async def crowd(rounds: int) -> None:
+            for _ in range(rounds):
+                number = next(numbers)
+                store.commit(Commit(number, records(A, number), (), urgent=True))
+                await inbox.committed(number)
+
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(crowd, 6)
+                await trio.to_thread.run_sync(begun.wait)
+                nursery.start_soon(crowd, 5)
+        monkeypatch.undo()
+        assert store.commits == 11
+        assert store.transactions <= 8, "they take turns"
 
 
 async def test_an_urgent_commit_takes_the_waiting_ones_along(tmp_path: Path) -> None:
