@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from gossipnet.protocol import wire, wire_talk
+from gossipnet.protocol import wire, wire_receipts, wire_talk
 from gossipnet.resp.catalogue import FAMILIES, REFUSED
 from gossipnet.resp.table import Command
 from gossipnet.state import operations
@@ -40,6 +40,7 @@ def statements() -> str:
         wire.AccusationBody: "accusation",
         wire.RenewBody: "renew",
         wire_talk.EventBody: "event",
+        wire_receipts.ReceiptBody: "receipt",
     }
     return "\n".join(
         f"| {body.__name__} | {', '.join(body.__struct_fields__)} | `{domain}` |"
@@ -88,6 +89,7 @@ _TITLES = {
     "generic": "Keys",
     "transactions": "Transactions",
     "pubsub": "Channels",
+    "durability": "Waiting for other nodes",
     "connection": "Connection",
     "server": "Server",
     "gossip": "The mesh",

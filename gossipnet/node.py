@@ -30,8 +30,8 @@ from gossipnet.io.sockets import own_hosts
 from gossipnet.io.store import Store
 from gossipnet.protocol.engine import Engine, EngineSettings
 from gossipnet.protocol.handshake import Transport
-from gossipnet.state.keyspace import Keyspace
 from gossipnet.protocol.standing import known_revocations
+from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import Replica
 
 GRACE_SECONDS = 2.0
@@ -219,13 +219,13 @@ async def _build(
         trust=identity.trust,
         epoch=recovered.epoch,
         wall=wall,
+        revocations=known_revocations(recovered.meta, identity.trust),
     )
 
     def read_back() -> None:
         for data in recovered.database.read_records():
             replica.load(data)
         replica.finish_loading(wall)
-        revocations=known_revocations(recovered.meta, identity.trust),
 
     # In a thread, so that a signal, or the program around, need not wait for a large home.
     await trio.to_thread.run_sync(read_back)
@@ -236,6 +236,7 @@ async def _build(
         EngineSettings(
             addresses=_told_addresses(settings, listener),
             seeds=tuple(dict.fromkeys([*settings.join, *read_seeds(settings.home)])),
+            synced=settings.durability == "always",
             zone=settings.zone,
             software=f"gossipnet/{gossipnet.__version__}",
         ),

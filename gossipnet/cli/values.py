@@ -15,7 +15,10 @@ from gossipnet.cli.terminal import (
     put_json,
     say,
 )
-from gossipnet.errors import NotFound
+from gossipnet.errors import NotFound, TimedOut
+
+_WAIT_SECONDS = 5
+_NODES_MAX = 16_384
 
 
 def _key(written: str) -> bytes:
@@ -50,19 +53,40 @@ def _configure_set(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ttl", type=parse_duration, metavar="TIME", help="remove it after this long: 90s, 1h, 7d"
     )
+    parser.add_argument(
+        "--wait",
+        type=_count,
+        metavar="N",
+        help="until N other nodes have it on disk; exit code 6 if fewer have within 5 s",
+    )
     add_socket(parser)
+
+
+def _count(written: str) -> int:
+    if written.isascii() and written.isdigit() and 0 < int(written) <= _NODES_MAX:
+        return int(written)
+    raise argparse.ArgumentTypeError(f"{written!r} is not a number of nodes: 1 to {_NODES_MAX}")
 
 
 def _set(arguments: argparse.Namespace) -> int:
     words: list[bytes | str] = ["SET", _key(arguments.key), os.fsencode(arguments.value)]
     if arguments.ttl is not None:
         words += ["PX", str(max(1, round(arguments.ttl * 1000)))]
+    told: dict[str, int] = {}
     with open_client(arguments) as client:
         ask(client, *words)
+        if arguments.wait is not None:
+            told["nodes"] = ask(client, "WAIT", str(arguments.wait), str(_WAIT_SECONDS * 1000))
     if arguments.json:
-        put_json({"key": plain(_key(arguments.key)), "ok": True})
+        put_json({"key": plain(_key(arguments.key)), "ok": True, **told})
     else:
         put("OK")
+    if arguments.wait is not None and told["nodes"] < arguments.wait:
+        raise TimedOut(
+            f"it is written here and on its way, but within {_WAIT_SECONDS} s {told['nodes']} of "
+            f"{arguments.wait} other nodes have said that they have it on disk"
+        )
+    if not arguments.json:
         next_step(suggestion(arguments, f"get {_shown(arguments.key)}") + "   (on any member)")
     return 0
 
@@ -131,7 +155,8 @@ COMMANDS = {
     "set": Command(
         _configure_set,
         _set,
-        "gossipnet set flags:new-ui on\ngossipnet set lease:atlas busy --ttl 90s",
+        "gossipnet set flags:new-ui on\ngossipnet set lease:atlas busy --ttl 90s\n"
+        "gossipnet set config:limit 10 --wait 2      until two other nodes have it on disk",
     ),
     "del": Command(
         _configure_del,

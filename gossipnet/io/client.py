@@ -8,7 +8,7 @@ import socket
 from collections import deque
 from typing import Protocol
 
-from gossipnet.resp.limits import HELD_BYTES, OUTPUT_BYTES, RECEIVE_BYTES
+from gossipnet.resp.limits import HELD_BYTES, OUTPUT_BYTES, RECEIVE_BYTES, WAITING_COMMANDS
 from gossipnet.resp.session import Session
 
 _SEND_BYTES = 256 * 1024
@@ -76,7 +76,11 @@ class Client:
     @property
     def paused(self) -> bool:
         """Whether it has to read, or the disk to write, before more of its commands are run."""
-        return len(self._unsent) > OUTPUT_BYTES or self._held_bytes > HELD_BYTES
+        return (
+            len(self._unsent) > OUTPUT_BYTES
+            or self._held_bytes > HELD_BYTES
+            or (self.session.blocked and self.session.waiting > WAITING_COMMANDS)
+        )
 
     @property
     def overfull(self) -> bool:

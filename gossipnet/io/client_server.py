@@ -14,21 +14,22 @@ import random
 import resource
 import selectors
 import socket
-import struct
 import sys
 import time
 from collections import deque
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from gossipnet.io.client import Client
-from gossipnet.io.local_socket import bind_local_socket, remove_local_socket
+from gossipnet.io.local_socket import bind_local_socket, remove_local_socket, user_of
 from gossipnet.resp.limits import STALLED_SECONDS
 from gossipnet.resp.replies import encode_error
 from gossipnet.resp.service import Service
+from gossipnet.resp.session import Session
 
 if TYPE_CHECKING:
     from gossipnet.io.driver import Driver
@@ -82,7 +83,10 @@ class ClientServer:
         self._pushed: dict[Client, None] = {}
         self._stuck: dict[Client, None] = {}
         self._waiting: deque[tuple[int, Client]] = deque()
+        self._blocked: dict[Session, Client] = {}
+        self.service.blocking.wake = self._ring
         self._wrote = False
+        self._late = False
         self._bell: socket.socket
         self._rope: socket.socket
         self._rung = False
@@ -122,13 +126,15 @@ class ClientServer:
         turn_ends = 0.0
         while True:
             ready = selector.select(0)
-            if not ready and not self._busy:
+            if not ready and not self._busy and not self._late:
                 await self._rest(descriptor)
                 turn_ends = time.monotonic() + TURN_SECONDS
                 continue
             wall = driver.wall()
             self.service.wall_ms = int(wall * 1000)
-            driver.engine.touch(trio.current_time(), wall)
+            self.service.now = trio.current_time()
+            driver.engine.touch(self.service.now, wall)
+            self._late = False
             work: list[Client] = list(self._busy)
             self._busy.clear()
             for key, events in ready:
@@ -143,6 +149,8 @@ class ClientServer:
                 if time.monotonic() > turn_ends:
                     await self._yield()
                     turn_ends = time.monotonic() + TURN_SECONDS
+            if self._blocked:
+                self._resume()
             for client in list(self._pushed):
                 client.flush()
                 self._settle(client)
@@ -161,16 +169,17 @@ class ClientServer:
 
     async def _rest(self, descriptor: int) -> None:
         """Sleep until a socket is ready, a bell rings, or a deadline is over."""
-        deadline = self._accept_at or float("inf")
+        deadline = min(self._accept_at or inf, self.service.blocking.deadline())
         for client in self._stuck:
             if client.stuck_since is not None:
                 deadline = min(deadline, client.stuck_since + STALLED_SECONDS)
-        if deadline == float("inf"):
+        if deadline == inf:
             await trio.lowlevel.wait_readable(descriptor)
             return
         with trio.move_on_at(deadline):
             await trio.lowlevel.wait_readable(descriptor)
         self._deadlines(trio.current_time())
+        self._late = self.service.blocking.deadline() <= trio.current_time()
 
     def _deadlines(self, now: float) -> None:
         if self._accept_at and now >= self._accept_at:
@@ -187,22 +196,38 @@ class ClientServer:
         session = client.session
         if client.closed or client.paused:
             return
-        if session.unfinished or client.receive():
-            out, first_write = session.run()
-            if first_write < 0:
-                client.reply(out, -1, 0, 0)
-            else:
-                self._wrote = True
-                engine = self._driver.engine
-                ticket, committed = engine.ticket(), engine.committed
-                waited = client.waits_for
-                client.reply(out, first_write, ticket, committed)
-                if not waited and client.waits_for:
-                    self._waiting.append((client.waits_for, client))
+        if session.unfinished or (client.receive() and not session.blocked):
+            self._answer(client, *session.run())
+            if session.blocked:
+                self._blocked[session] = client
             if session.unfinished or session.closing or client.wants_to_write or client.paused:
                 self._settle(client)
         elif client.ended:
             self._settle(client)
+
+    def _answer(self, client: Client, out: list[bytes], first_write: int) -> None:
+        if first_write < 0:
+            client.reply(out, -1, 0, 0)
+            return
+        self._wrote = True
+        engine = self._driver.engine
+        ticket, committed = engine.ticket(), engine.committed
+        waited = client.waits_for
+        client.reply(out, first_write, ticket, committed)
+        if not waited and client.waits_for:
+            self._waiting.append((client.waits_for, client))
+
+    def _resume(self) -> None:
+        """Answer clients that waited for something that has happened, or too long."""
+        for session in self.service.blocking.due(self.service.now):
+            client = self._blocked.get(session)
+            if client is None or not session.blocked:
+                continue  # the one before it has ended it
+            answer = session.resume()
+            if answer is not None:
+                del self._blocked[session]
+                self._answer(client, *answer)
+                self._settle(client)
 
     def _writable(self, client: Client) -> None:
         client.flush()
@@ -280,6 +305,7 @@ class ClientServer:
         self._busy.pop(client, None)
         self._pushed.pop(client, None)
         self._stuck.pop(client, None)
+        self._blocked.pop(client.session, None)
         if client.events:
             self._selector.unregister(client.connection)
             client.events = 0
@@ -319,7 +345,7 @@ class ClientServer:
         connection.setblocking(False)
         if len(self._clients) >= self._max_clients:
             self._refuse(connection, "clients_refused", "ERR max number of clients reached")
-        elif _user_of(connection) not in (None, 0, os.geteuid()):
+        elif user_of(connection) not in (None, 0, os.geteuid()):
             self._refuse(
                 connection, "clients_foreign", "NOPERM this socket belongs to another user"
             )
@@ -364,17 +390,3 @@ def _resident_bytes() -> int:
             return int(statm.read().split()[1]) * resource.getpagesize()
     except OSError:
         return 0
-
-
-def _user_of(connection: socket.socket) -> int | None:
-    """The user id of the process at the other end, None where the system does not tell."""
-    try:
-        if hasattr(socket, "SO_PEERCRED"):  # Linux: struct ucred {pid, uid, gid}
-            told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-            return int(struct.unpack("3i", told)[1])
-        if sys.platform == "darwin":  # sys/ucred.h: struct xucred {version, uid, ...} at SOL_LOCAL
-            told = connection.getsockopt(0, 1, 76)
-            return int(struct.unpack("2I", told[:8])[1])
-    except OSError:
-        return -1  # gone already: nobody we know
-    return None

@@ -8,6 +8,8 @@ nothing but a socket of this user is ever removed.
 import os
 import socket
 import stat
+import struct
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -88,3 +90,17 @@ def _answers(path: Path) -> bool:
         except OSError:
             return False
         return True
+
+
+def user_of(connection: socket.socket) -> int | None:
+    """The user id of the process at the other end, None where the system does not tell."""
+    try:
+        if hasattr(socket, "SO_PEERCRED"):  # Linux: struct ucred {pid, uid, gid}
+            told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            return int(struct.unpack("3i", told)[1])
+        if sys.platform == "darwin":  # sys/ucred.h: struct xucred {version, uid, ...} at SOL_LOCAL
+            told = connection.getsockopt(0, 1, 76)
+            return int(struct.unpack("2I", told[:8])[1])
+    except OSError:
+        return -1  # gone already: nobody we know
+    return None

@@ -46,6 +46,11 @@ class Commits:
         # Set by the engine.
         self.durable: Callable[[list[AppliedRecord]], None] = lambda _records: None
 
+    @property
+    def idle(self) -> bool:
+        """Whether all there is to store is durable."""
+        return self.committed == self.issued and not self._waiting and not self._replica.dirty
+
     # -- what is to be stored ------------------------------------------------------------------
 
     def foreign(self, records: Iterable[AppliedRecord]) -> None:

@@ -46,6 +46,7 @@ from gossipnet.protocol.messages import handlers
 from gossipnet.protocol.overlay import Overlay
 from gossipnet.protocol.presence import Presence
 from gossipnet.protocol.quotas import Quotas
+from gossipnet.protocol.receipts import ReceiptBook, Wait
 from gossipnet.protocol.relay import Relay
 from gossipnet.protocol.report import Report
 from gossipnet.protocol.roster import Roster
@@ -122,14 +123,23 @@ class Engine:
         self.commits = Commits(context, replica)
         self.intake = Intake(context, replica, identity.public_key, trust.mesh_id, self.commits)
         self.quotas = Quotas(context, replica, self.overlay, self.intake.ingest)
+        self.receipts = ReceiptBook(
+            context,
+            identity,
+            self.membership,
+            replica,
+            self.commits,
+            links,
+            synced=settings.synced,
+        )
         self.talk = Talk(context, identity, self.membership, links)
         self.relay = Relay(context, identity, self.membership, self.overlay, self.commits)
         self.certificates = Certificates(context, identity, self.membership, self.overlay, links)
-        self._report = Report(
-            context,
         self.standing = Standing(
             context, identity, replica, self.membership, self.judgement, self.commits, links
         )
+        self._report = Report(
+            context,
             identity,
             self.membership,
             self.overlay,
@@ -137,9 +147,9 @@ class Engine:
             self.judgement,
             self.sync,
             self.tree,
+            self.standing,
             self.commits,
             replica,
-            self.standing,
             links,
         )
         self._handlers = handlers(
@@ -148,12 +158,13 @@ class Engine:
             self.roster,
             self.broadcast,
             self.talk,
+            self.receipts,
             self.sync,
             self.relay,
             self.certificates,
+            self.standing.board,
         )
         self._wire()
-            self.standing.board,
 
     def _wire(self) -> None:
         """Tell every part whom to tell."""
@@ -271,6 +282,7 @@ class Engine:
     def take_effects(self, now: float, wall: float) -> list[Effect]:
         """Seal what was written, and hand out everything there is to do, in order."""
         self.touch(now, wall)
+        self.receipts.flush()
         self.commits.flush()
         self.talk.flush()
         self.context.timers.set_wall(
@@ -311,6 +323,18 @@ class Engine:
     def hear(self, listener: Callable[[bytes, bytes], None]) -> None:
         """Whom to give channel and data of what others say."""
         self.talk.heard = listener
+
+    def await_receipts(self, wanted: int) -> Wait:
+        """Ask other nodes whether they have all that was written so far; close what is returned."""
+        return self.receipts.wait(wanted)
+
+    def on_receipts(self, listener: Callable[[], None]) -> None:
+        """Whom to tell when other nodes have answered."""
+        self.receipts.changed = listener
+
+    def others(self) -> int:
+        """How many other members are alive."""
+        return self.membership.alive_count() - 1
 
     def add_seeds(self, seeds: Iterable[str]) -> None:
         """More addresses to try."""

@@ -12,6 +12,7 @@ from gossipnet.protocol.detection import Detection
 from gossipnet.protocol.linklife import LinkLife
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.notices import Noticeboard
+from gossipnet.protocol.receipts import ReceiptBook
 from gossipnet.protocol.relay import Relay
 from gossipnet.protocol.roster import Roster
 from gossipnet.protocol.sync import Sync
@@ -43,6 +44,7 @@ from gossipnet.protocol.wire import (
     Verdict,
     Want,
 )
+from gossipnet.protocol.wire_receipts import AskReceipts, Receipts
 from gossipnet.protocol.wire_talk import AskEvents, EventHeads, PushEvents
 
 Handler = Callable[[PeerLink, Any], None]
@@ -54,6 +56,7 @@ def handlers(
     roster: Roster,
     broadcast: Broadcast,
     talk: Talk,
+    receipts: ReceiptBook,
     sync: Sync,
     relay: Relay,
     certificates: Certificates,
@@ -88,6 +91,8 @@ def handlers(
         Notices: board.on_notices,
         RenewAsk: certificates.on_ask,
         RenewAnswer: certificates.on_answer,
+        AskReceipts: receipts.on_ask,
+        Receipts: receipts.on_receipts,
         PushEvents: talk.on_push,
         EventHeads: talk.on_heads,
         AskEvents: talk.on_ask,

@@ -11,11 +11,13 @@ class EngineSettings:
       addresses: ``HOST:PORT`` to advertise; a host such as ``0.0.0.0`` stands for the one under
         which peers see this node.
       seeds: Addresses to try when nobody is reachable.
+      synced: What is committed is fsynced, not only with the operating system.
       zone: Name of this node's zone, or empty.
       software: Version of the program.
     """
 
     addresses: tuple[str, ...] = ()
     seeds: tuple[str, ...] = ()
+    synced: bool = True
     zone: str = ""
     software: str = ""

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gossipnet.errors import RemoteProtocolError
+from gossipnet.protocol.wire_receipts import AskReceipts, Receipts
 from gossipnet.protocol.wire_talk import (
     AskEvents,
     EventHeads,
@@ -372,6 +373,8 @@ AnyMessage = (
     | PushEvents
     | EventHeads
     | AskEvents
+    | AskReceipts
+    | Receipts
     | Vector
     | Want
     | Records

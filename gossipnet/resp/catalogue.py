@@ -13,6 +13,7 @@ from gossipnet.resp.commands import (
     sorted_sets,
     strings,
     transactions,
+    waits,
 )
 from gossipnet.resp.refusals import REFUSED
 from gossipnet.resp.table import Command
@@ -28,6 +29,7 @@ FAMILIES: dict[str, ModuleType] = {
     "generic": keys,
     "transactions": transactions,
     "pubsub": pubsub,
+    "durability": waits,
     "connection": connection,
     "server": server,
     "gossip": gossip,

@@ -42,7 +42,7 @@ def _clients(service: "Service") -> Lines:
     return {
         "connected_clients": len(service.sessions),
         "maxclients": service.max_clients,
-        "blocked_clients": 0,
+        "blocked_clients": len(service.blocking),
         "pubsub_clients": sum(
             session.streams or len(session.subscriptions) > 0 for session in sessions
         ),

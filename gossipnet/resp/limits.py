@@ -20,6 +20,8 @@ STALLED_SECONDS = 5.0
 """One that is over `OUTPUT_BYTES` and reads nothing for so long is cut off."""
 HELD_BYTES = 4 * 1024 * 1024
 """Replies that wait for the disk; with more than this a client is not served for a while."""
+WAITING_COMMANDS = 1024
+"""What a client may send behind a command that waits before it is read no more."""
 QUEUED_BYTES = COMMAND_BYTES
 """What MULTI queues: an EXEC above it could not become one record."""
 WATCHED_KEYS = 10_000

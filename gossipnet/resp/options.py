@@ -56,6 +56,18 @@ def deadline(
     return max(value, 1)
 
 
+def timeout_ms(written: bytes) -> int:
+    """How long to wait at most, in ms; 0 for ever.
+
+    Raises:
+      CommandError: It is no whole number, or below zero.
+    """
+    value = integer(written, error="ERR timeout is not an integer or out of range")
+    if value < 0:
+        raise CommandError("ERR timeout is negative")
+    return min(value, LATEST_MS)
+
+
 def scan_cursor(written: bytes) -> int:
     """A cursor, read as C's strtoul reads it.
 

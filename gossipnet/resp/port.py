@@ -9,6 +9,18 @@ from typing import Any, Protocol
 from gossipnet.state.keyspace import Keyspace
 
 
+class Receipts(Protocol):
+    """A question to other nodes that is under way."""
+
+    def count(self, *, synced: bool = False) -> int:
+        """How many others have said that they have it; ``synced``: on disk for good."""
+        ...
+
+    def close(self) -> None:
+        """Nobody waits for it any more."""
+        ...
+
+
 class MeshPort(Protocol):
     """The mesh as commands see it.
 
@@ -33,6 +45,18 @@ class MeshPort(Protocol):
 
     def hear(self, listener: Callable[[bytes, bytes], None]) -> None:
         """Whom to give channel and data of what others say."""
+        ...
+
+    def await_receipts(self, wanted: int) -> Receipts:
+        """Ask other nodes whether they have all that was written so far."""
+        ...
+
+    def on_receipts(self, listener: Callable[[], None]) -> None:
+        """Whom to tell when other nodes have answered."""
+        ...
+
+    def others(self) -> int:
+        """How many other members are alive."""
         ...
 
     def members_table(self) -> Sequence[Mapping[str, Any]]:

@@ -17,7 +17,6 @@ _MEASURE = "it is not measured"
 _SCRIPT = "scripts cannot be replicated; use MULTI and EXEC"
 _LATER = "this type is not there yet; strings, counters, hashes, sets and sorted sets are"
 _PUBSUB = "publish and subscribe are not there yet; GOSSIP WATCH tells of changes to keys"
-_WAIT = "receipts of other nodes are not there yet; GOSSIP STATUS tells whether they are behind"
 _BITS = "bits of strings are not there yet"
 _DEBUG = "it would reach into the daemon"
 _STOP = "stop the daemon with SIGTERM, or sign off with GOSSIP LEAVE"
@@ -47,7 +46,6 @@ _REASONS: dict[str, str] = {
     "stralgo lcs": "it is not needed for replicated state; GET both values and compare them",
     "sort sort_ro": "sort what SMEMBERS returns in the client",
     "ssubscribe sunsubscribe spublish pubsub|shardchannels pubsub|shardnumsub": _SHARDS,
-    "wait waitaof": _WAIT,
     "setbit getbit bitcount bitpos bitfield bitfield_ro bitop": _BITS,
     "increx": "use INCRBY, then EXPIRE",
     "pfadd pfcount pfmerge": _LATER,
@@ -65,7 +63,7 @@ _REASONS: dict[str, str] = {
     "object|encoding": _ENCODING,
     "object|freq object|idletime": _LRU,
     "client|tracking client|caching client|trackinginfo client|getredir": _TRACK,
-    "client|pause client|unpause client|unblock": _HOLD,
+    "client|pause client|unpause": _HOLD,
 }
 
 REFUSED: dict[bytes, str] = {

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gossipnet.ids import text
+from gossipnet.resp.blocking import RECEIPTS, Blocked, Blocking
 from gossipnet.resp.catalogue import TABLE
 from gossipnet.resp.channels import Channels
 from gossipnet.resp.glob import matcher
@@ -51,6 +52,8 @@ class Service:
       left: Called when a client has signed this node off.
       said: Called when something waits to be sent that no commit will bring along.
       channels: Who of the clients hears what.
+      blocking: Clients that wait for something.
+      now: Monotonic seconds; whoever runs sessions keeps it fresh.
       notifications: Which changes of keys are told on channels.
       durability: For CONFIG GET.
       table: The commands.
@@ -84,9 +87,12 @@ class Service:
         self.connections = 0
         self.fast = GuardedHiredis()
         self._listeners: list[OnChange] = []
+        self.blocking = Blocking()
+        self.now = 0.0
         self.channels = Channels(may_read)
         self.notifications = Notifications(self.keyspace, self.channels)
         mesh.hear(self._heard)
+        mesh.on_receipts(lambda: self.blocking.happened(RECEIPTS))
         self._watching: dict[Session, dict[bytes, Matcher]] = {}
         self._names: dict[str, str] = {}
         self._names_due_ms = 0
@@ -144,6 +150,22 @@ class Service:
                 listener(key, event, log, stamp)
 
         self.keyspace.on_change = tell if len(listeners) > 1 else next(iter(listeners), None)
+
+    def block(self, session: Session, blocked: Blocked) -> None:
+        """Let a client wait."""
+        self.blocking.add(session, blocked)
+        if self.blocking.waits_for_keys:
+            self._listen(self._wake)
+
+    def unblock(self, session: Session) -> None:
+        """It waits no more."""
+        if len(self.blocking):
+            self.blocking.remove(session)
+            if not self.blocking.waits_for_keys:
+                self._unlisten(self._wake)
+
+    def _wake(self, key: bytes, _event: str, _log: int, _stamp: int) -> None:
+        self.blocking.happened(key)
 
     def notify(self, flags: str) -> None:
         """Choose which changes of keys are told on channels; raises `CommandError`."""

@@ -6,13 +6,15 @@ the long way through `_careful`. Knows no socket: bytes in, replies out.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from gossipnet.errors import Denied, UserError
-from gossipnet.resp.catalogue import LOOKUP, REFUSED, TABLE
+from gossipnet.resp.blocking import NOT_YET, Blocked
+from gossipnet.resp.calls import Transaction, command_of, queue, shown
+from gossipnet.resp.catalogue import LOOKUP
 from gossipnet.resp.channels import Subscriptions
-from gossipnet.resp.limits import COMMAND_BYTES, QUEUED_BYTES, SLICE_COST, SLICE_REPLY_BYTES
-from gossipnet.resp.parser import Oversized
+from gossipnet.resp.limits import SLICE_COST, SLICE_REPLY_BYTES
 from gossipnet.resp.reader import RequestReader
 from gossipnet.resp.replies import (
     NULL_2,
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 _OK = b"+OK\r\n"
 _SMALL = 1024  # a reply below this does not count as bytes: `SLICE_COST` bounds their number
 _INTEGERS = [b":%d\r\n" % number for number in range(1024)]
-_SPOKEN_TO_BROWSERS = frozenset({b"post", b"host:"})
 _WHILE_HEARING = frozenset(
     {"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"}
 )
@@ -48,23 +49,6 @@ def _nothing() -> None:
     return
 
 
-class Transaction:
-    """What MULTI has gathered.
-
-    Attributes:
-      queue: Commands with their words.
-      size: Bytes of all words.
-      broken: A command was refused: EXEC will be as well.
-    """
-
-    __slots__ = ("broken", "queue", "size")
-
-    def __init__(self) -> None:
-        self.queue: list[tuple[Command, list[bytes]]] = []
-        self.size = 0
-        self.broken = False
-
-
 class Session:
     """One client of the local socket.
 
@@ -76,7 +60,9 @@ class Session:
       name, library, library_version: As the client calls itself.
       transaction: From MULTI to EXEC, else None.
       watched: Keys under WATCH with their tokens.
+      wrote: It has run a command that may have written.
       muted: CLIENT REPLY is OFF; ``skips``: it was SKIP, for so many replies.
+      blocked: Its last command waits for something, and all behind it wait too.
       closing: Why the connection ends once its replies are written, or "".
       streams: It is told of changes (GOSSIP WATCH).
       subscriptions: The channels that it hears.
@@ -96,6 +82,7 @@ class Session:
         "_wrote",
         "address",
         "backlog",
+        "blocked",
         "closing",
         "deliver",
         "descriptor",
@@ -116,6 +103,7 @@ class Session:
         "transaction",
         "used_ms",
         "watched",
+        "wrote",
     )
 
     def __init__(self, service: "Service", number: int, address: str) -> None:
@@ -132,6 +120,7 @@ class Session:
         self.skips = 0
         self.streams = False
         self.subscriptions = Subscriptions()
+        self.blocked = False
         self.closing = ""
         self.deliver: Callable[[bytes], None] = _nowhere
         self.hang_up: Callable[[], None] = _nothing
@@ -142,16 +131,19 @@ class Session:
         self._commands: Iterator[list[bytes]] = iter(())
         self._left = 0
         self._out: list[bytes] | None = None
-        self._wrote = False
+        self._wrote = self.wrote = False
         self._special = service.may_read is not None
 
     # ------------------------------------------------------------ called by the server
 
     def receive(self, data: bytes) -> None:
-        """Take what the client sent, `limits.RECEIVE_BYTES` at most, while `waiting` is 0."""
+        """Take what the client sent, `limits.RECEIVE_BYTES` at most.
+
+        While commands are `waiting` only what a client that is blocked sends meanwhile.
+        """
         commands = self._reader.feed(data)
-        self._commands = iter(commands)
-        self._left = len(commands)
+        self._commands = chain(self._commands, commands) if self._left else iter(commands)
+        self._left += len(commands)
 
     @property
     def waiting(self) -> int:
@@ -161,6 +153,8 @@ class Session:
     @property
     def unfinished(self) -> bool:
         """Whether `run` has something to do."""
+        if self.blocked:
+            return False
         return self._left > 0 or (self._reader.error is not None and not self.closing)
 
     @property
@@ -191,14 +185,16 @@ class Session:
                 reply = self._careful(args)
                 if self._wrote and first_write < 0:
                     first_write = len(out)
+                    self.wrote = True
                 put(reply)
                 size += len(reply)
                 cost -= 1 if command is None else command.cost
-                if cost <= 0 or size > SLICE_REPLY_BYTES or self.closing:
+                if cost <= 0 or size > SLICE_REPLY_BYTES or self.closing or self.blocked:
                     break
                 continue
             if command.writes and first_write < 0:
                 first_write = len(out)
+                self.wrote = True
             try:
                 reply = command.run(self, args)
             except CommandError as error:
@@ -217,6 +213,9 @@ class Session:
                     put(_OK)
                 elif kind is int:
                     put(_INTEGERS[reply] if 0 <= reply < 1024 else b":%d\r\n" % reply)
+                elif kind is Blocked:
+                    self._block(reply)
+                    cost = 0
                 else:
                     reply = encode(reply, self.protocol)
                     put(reply)
@@ -237,7 +236,7 @@ class Session:
             self.last = command.name if command is not None else "NULL"
         if self.closing:
             self._left = 0
-        elif not self._left and self._reader.error is not None:
+        elif not self._left and not self.blocked and self._reader.error is not None:
             service.counters["clients_protocol_error"] += 1
             out.append(encode_error(f"ERR Protocol error: {self._reader.error}"))
             self.closing = "protocol error"
@@ -251,14 +250,54 @@ class Session:
             if self.transaction is not None:
                 self.transaction.broken = True
             reply = Error(error.text)
+        if type(reply) is Blocked:
+            self._block(reply)
+            return b""
+        return self._unless_muted(reply)
+
+    def _unless_muted(self, reply: Reply) -> bytes:
         muted = self.muted or self.skips > 0
         if self.skips:
             self.skips -= 1
             self.settle()
         return b"" if muted else encode(reply, self.protocol)
 
+    # ------------------------------------------------------------ waiting
+
+    def _block(self, blocked: Blocked) -> None:
+        self.blocked = True
+        self.service.block(self, blocked)
+
+    def resume(self) -> tuple[list[bytes], int] | None:
+        """Ask again whether the command that waits can be answered; None if not yet.
+
+        Returns:
+          As `run`, after which `run` goes on with what is behind it.
+        """
+        service = self.service
+        writes = service.blocking.writes(self)
+        self._out = out = []
+        try:
+            reply = service.blocking.ask(self, service.now)
+        except CommandError as error:
+            reply = Error(error.text)
+        except KeyspaceError as error:
+            reply = Error(f"{error.code} {error}")
+        self._out = None
+        if reply is NOT_YET:
+            return None
+        self.unblock()
+        self.used_ms = service.wall_ms
+        out.append(self._unless_muted(reply))
+        return out, 0 if writes else -1
+
+    def unblock(self) -> None:
+        """It waits no more; nothing if it did not."""
+        self.blocked = False
+        self.service.unblock(self)
+
     def _resolved(self, args: list[bytes]) -> Reply:
-        command = self._command(args)
+        command = command_of(self, args)
         if self.hearing and command.name not in _WHILE_HEARING:
             raise CommandError(
                 f"ERR Can't execute '{command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "
@@ -266,35 +305,9 @@ class Session:
             )
         transaction = self.transaction
         if transaction is not None and command.name not in _NEVER_QUEUED:
-            return _queue(transaction, command, args)
+            return queue(transaction, command, args)
         self._wrote = command.writes
         return self.perform(command, args)
-
-    def _command(self, args: list[bytes]) -> Command:
-        """The command, or subcommand, that these words call for; the number of words is right."""
-        if type(args) is Oversized:
-            raise CommandError(
-                f"ERR '{_shown(args[1])}' is refused: with all its arguments it is larger than "
-                f"{COMMAND_BYTES} bytes, the most one command may have"
-            )
-        name = args[0].lower()
-        command = TABLE.get(name)
-        if command is None:
-            if name in _SPOKEN_TO_BROWSERS:
-                self.service.counters["clients_spoke_http"] += 1
-                self.closing = "spoke HTTP"
-            reason = REFUSED.get(name)
-            if reason is not None:
-                raise CommandError(f"ERR '{name.decode()}' is not supported by gossipnet: {reason}")
-            raise CommandError(
-                f"ERR unknown command '{_shown(args[0])}', with args beginning with: "
-                + _beginning(args[1:])
-            )
-        if command.subcommands and len(args) > 1:
-            command = _subcommand(command, args[1])
-        if not command.fits(len(args)):
-            raise CommandError(f"ERR wrong number of arguments for '{command.name}' command")
-        return command
 
     def perform(self, command: Command, args: list[bytes]) -> Reply:
         """Run one command whose words fit; a refusal comes back as a value."""
@@ -304,7 +317,7 @@ class Session:
                 for key in command.keys_of(args):
                     if not may_read(key):
                         raise CommandError(
-                            f"NOPERM this node's certificate does not let it read '{_shown(key)}'"
+                            f"NOPERM this node's certificate does not let it read '{shown(key)}'"
                         )
             return command.run(self, args)
         except CommandError as error:
@@ -357,6 +370,7 @@ class Session:
 
     def reset(self) -> None:
         """As RESET: everything as it is for a new client, but for its number."""
+        self.unblock()
         self.unwatch()
         self.service.unwatch(self)
         self.service.channels.forget(self)
@@ -366,40 +380,3 @@ class Session:
         self.protocol = 2
         self.name = b""
         self.settle()
-
-
-def _queue(transaction: Transaction, command: Command, args: list[bytes]) -> str:
-    if "no-multi" in command.flags:
-        raise CommandError("ERR Command not allowed inside a transaction")
-    transaction.size += sum(map(len, args)) + 16 * len(args)
-    if transaction.size > QUEUED_BYTES:
-        raise CommandError(
-            f"ERR the transaction is larger than {QUEUED_BYTES} bytes, the most one record may hold"
-        )
-    transaction.queue.append((command, args))
-    return "QUEUED"
-
-
-def _subcommand(command: Command, word: bytes) -> Command:
-    found = command.subcommands.get(word.lower())
-    if found is not None:
-        return found
-    refused = REFUSED.get(b"%b|%b" % (command.name.encode(), word.lower()))
-    if refused is not None:
-        raise CommandError(
-            f"ERR '{command.name} {_shown(word.lower())}' is not supported by gossipnet: {refused}"
-        )
-    raise CommandError(f"ERR unknown subcommand '{_shown(word)}'. Try {command.name.upper()} HELP.")
-
-
-def _beginning(words: list[bytes]) -> str:
-    told = ""
-    for word in words:
-        if len(told) >= 128:
-            break
-        told += f"'{_shown(word[: 128 - len(told)])}' "
-    return told
-
-
-def _shown(word: bytes) -> str:
-    return word[:128].decode("utf-8", "surrogateescape")

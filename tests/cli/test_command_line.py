@@ -147,6 +147,18 @@ def test_set(fake: FakeSocket, run: Run) -> None:
     assert run("set", "k", "v", "--ttl", "soon").code == 2
 
 
+def test_set_waits_for_other_nodes(fake: FakeSocket, run: Run) -> None:
+    fake.answers |= {"SET": b"+OK\r\n", "WAIT": b":2\r\n"}
+    assert run("set", "k", "v", "--wait", "2").code == 0
+    assert fake.asked[-1] == [b"WAIT", b"2", b"5000"]
+    assert run("set", "k", "v", "--wait", "1", "--json").document["nodes"] == 2
+    late = run("set", "k", "v", "--wait", "3")
+    assert (late.code, late.out) == (6, "OK\n")
+    assert "2 of 3 other nodes" in late.err
+    assert run("set", "k", "v", "--wait", "0").code == 2
+    assert run("set", "k", "v", "--wait", "all").code == 2
+
+
 def test_del_incr_keys(fake: FakeSocket, run: Run) -> None:
     fake.answers |= {"DEL": resp3(1), "INCRBY": resp3(-4), "SCAN": resp3([b"0", [b"b", b"a\n"]])}
     assert run("del", "a", "b").out == "1\n"

@@ -5,7 +5,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from mesh_harness import Daemon, eventually, running_mesh
+from mesh_harness import Daemon, running_mesh
 
 pytestmark = pytest.mark.e2e
 
@@ -19,14 +19,11 @@ def mesh() -> Iterator[list[Daemon]]:
 def heard(channel: Any, count: int) -> list[tuple[Any, Any]]:
     """The next messages of a subscriber, whatever else it is told."""
     found: list[tuple[Any, Any]] = []
-
-    def enough() -> bool:
-        message = channel.get_message(ignore_subscribe_messages=True, timeout=0.01)
-        if message:
+    while len(found) < count:
+        message = channel.get_message(timeout=10)
+        assert message, f"{len(found)} of {count} came: {found[-3:]}"
+        if message["type"].endswith("message"):
             found.append((message["channel"], message["data"]))
-        return len(found) >= count
-
-    eventually(enough, f"{count} messages")
     return found
 
 
@@ -74,3 +71,18 @@ def test_changes_at_one_daemon_are_notified_at_another(mesh: list[Daemon]) -> No
         assert heard(channel, 6) == wanted
         channel.close()
     near.do("CONFIG", "SET", "notify-keyspace-events", "")
+
+
+def test_wait_counts_other_daemons_and_set_waits(mesh: list[Daemon]) -> None:
+    with closing(mesh[0].redis()) as client:
+        client.set("waited", "1")
+        assert client.wait(2, 10_000) == 2
+        client.incr("waited")
+        assert client.execute_command("WAITAOF", 1, 2, 10_000) == [1, 2]
+        client.set("waited", "3")
+        assert client.wait(3, 100) == 2
+    assert mesh[1].do("GET", "waited") == b"3"
+    mesh[1].must("set", "waited", "4", "--wait", "2")
+    done = mesh[1].cli("set", "waited", "5", "--wait", "9")
+    assert done.returncode == 6
+    assert "2 of 9 other nodes" in done.stderr

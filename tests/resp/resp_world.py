@@ -35,6 +35,7 @@ class LoneMesh:
         self.revoked: list[tuple[str, str]] = []
         self.invited: list[tuple[object, ...]] = []
         self.published: list[tuple[bytes, bytes]] = []
+        self.waits: list[LoneReceipts] = []
 
     def touch(self, _now: float, wall: float) -> None:
         self.replica.touch(wall)
@@ -79,11 +80,36 @@ class LoneMesh:
     def leave(self) -> None:
         self.left = True
 
+    def await_receipts(self, wanted: int) -> "LoneReceipts":
+        self.waits.append(LoneReceipts(wanted))
+        return self.waits[-1]
+
+    def on_receipts(self, listener: Callable[[], None]) -> None:
+        self.receipts_came = listener
+
+    def others(self) -> int:
+        return 2
+
     def publish(self, channel: bytes, data: bytes) -> None:
         self.published.append((channel, data))
 
     def hear(self, listener: Callable[[bytes, bytes], None]) -> None:
         self.tell = listener
+
+
+class LoneReceipts:
+    """Receipts that come when a test says so."""
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
+        self.came = self.synced = 0
+        self.closed = False
+
+    def count(self, *, synced: bool = False) -> int:
+        return self.synced if synced else self.came
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Refused(Exception):
@@ -123,6 +149,18 @@ class Caller:
             while self.session.unfinished:
                 out += self.session.run()[0]
         return b"".join(out)
+
+    def later(self, now: float = 0.0) -> bytes:
+        """What clients that wait are told at a time; of this one."""
+        service, out = self.service, b""
+        service.now = max(service.now, now)
+        for session in service.blocking.due(service.now):
+            answer = session.resume()
+            if answer is not None and session is self.session:
+                out += b"".join(answer[0])
+                while session.unfinished:
+                    out += b"".join(session.run()[0])
+        return out
 
     def raw(self, *words: object) -> bytes:
         """One command; its reply as it is written."""

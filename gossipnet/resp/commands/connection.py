@@ -144,6 +144,11 @@ def _kind(session: "Session") -> bytes:
     return b"pubsub" if _hears(session) else b"normal"
 
 
+def _flags(session: "Session") -> str:
+    flags = "x" if session.transaction is not None else ""
+    return flags + ("b" if session.blocked else "") + ("P" if _hears(session) else "") + "U"
+
+
 def _line(session: "Session") -> str:
     """One client as CLIENT LIST shows it."""
     now = session.service.wall_ms
@@ -156,7 +161,7 @@ def _line(session: "Session") -> str:
         "name": session.name.decode(),
         "age": max(0, now - session.opened_ms) // 1000,
         "idle": max(0, now - session.used_ms) // 1000,
-        "flags": ("x" if queued >= 0 else "") + ("P" if _hears(session) else "") + "U",
+        "flags": _flags(session),
         "db": 0,
         "sub": len(session.subscriptions.channels),
         "psub": len(session.subscriptions.patterns),
@@ -236,6 +241,14 @@ def _end(session: "Session", other: "Session") -> None:
         other.hang_up()
 
 
+def _unblock(session: "Session", args: list[bytes]) -> Reply:
+    how = args[3].upper() if len(args) == 4 else b"TIMEOUT"
+    if len(args) > 4 or how not in (b"TIMEOUT", b"ERROR"):
+        raise CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+    other = session.service.sessions.get(integer(args[2]))
+    return int(other is not None and session.service.blocking.end(other, error=how == b"ERROR"))
+
+
 def _reply(session: "Session", args: list[bytes]) -> Reply:
     word = args[2].upper()
     if word not in (b"ON", b"OFF", b"SKIP"):
@@ -281,6 +294,8 @@ ROWS = [
                 "All connections.", "2.4.0", _ADMIN),
         Command("client|info", _info, 2, "", "This connection.", "6.2.0", _FLAGS),
         Command("client|kill", _kill, -3, _KILL, "Closes connections.", "2.4.0", _ADMIN),
+        Command("client|unblock", _unblock, -3, "client-id [TIMEOUT | ERROR]",
+                "Ends the waiting of a connection.", "5.0.0", _ADMIN),
         Command("client|reply", _reply, 3, "ON | OFF | SKIP", "Turns replies off and on.", "3.2.0",
                 _FLAGS),
         Command("client|no-evict", _switch, 3, "ON | OFF", "Accepted, and without effect.", "7.0.0",

@@ -5,6 +5,7 @@ WATCH compares with this node's view only: two nodes may both win. It is no lock
 
 from typing import TYPE_CHECKING
 
+from gossipnet.resp.blocking import Blocked
 from gossipnet.resp.limits import WATCHED_KEYS
 from gossipnet.resp.replies import NO_ARRAY, OK, CommandError, Reply
 from gossipnet.resp.table import HEAVY, KEYS, Command
@@ -38,7 +39,16 @@ def _exec(session: "Session", _args: list[bytes]) -> Reply:
         return NO_ARRAY
     size = sum(len(word) + _PER_WORD for _command, args in transaction.queue for word in args)
     with session.keyspace.atomic(size):
-        return [session.perform(command, args) for command, args in transaction.queue]
+        replies = [session.perform(command, args) for command, args in transaction.queue]
+    # Nothing waits inside a transaction: it is as if its time were over.
+    return [_at_once(reply) for reply in replies]
+
+
+def _at_once(reply: Reply) -> Reply:
+    if type(reply) is not Blocked:
+        return reply
+    reply.ended()
+    return reply.otherwise()
 
 
 def _discard(session: "Session", _args: list[bytes]) -> Reply:
