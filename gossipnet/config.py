@@ -36,6 +36,7 @@ class Settings(NamedTuple):
       zone: Name of the site, or empty.
       log_level: ``debug``, ``info``, ``warning`` or ``error``.
       log_format: ``text`` or ``json``, one line an event.
+      mesh_secret: File with the mesh's secret; None: ``mesh.secret`` in the home, if it is there.
       max_clients: Most connections the local socket serves at once.
       notify_keyspace_events: Which changes of keys are told on channels, in Redis's letters.
     """
@@ -50,6 +51,7 @@ class Settings(NamedTuple):
     log_level: str = "info"
     log_format: str = "text"
     max_clients: int = 1000
+    mesh_secret: Path | None = None
     notify_keyspace_events: str = ""
 
 
@@ -213,6 +215,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),
     "max_clients": _client_count,
+    "mesh_secret": _path,
     "notify_keyspace_events": _event_flags,
 }
 # In the file, names before the dot are tables.

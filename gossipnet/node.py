@@ -18,6 +18,7 @@ import trio
 import gossipnet
 from gossipnet.config import Settings, join_address, load, split_address
 from gossipnet.identity.home import Home, NodeIdentity
+from gossipnet.identity.meshsecret import read_mesh_secret
 from gossipnet.io.accounts import Ledger
 from gossipnet.io.admission import Admission
 from gossipnet.io.driver import Driver
@@ -162,18 +163,19 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
     with lock_home(settings.home) as lock:
         home = Home(settings.home)
         identity = home.load()
+        secret = read_mesh_secret(settings.home, settings.mesh_secret)
         admission = Admission()
         listener = Listener(await bind(settings.listen), admission)
         try:
             recovered = open_home_database(settings.home, lock, settings.durability, os.urandom)
             store = Store(recovered.database, settings.durability)
             try:
-                engine = await _build(settings, identity, listener, recovered)
+                engine = await _build(settings, identity, listener, recovered, secret)
                 store.start()
                 driver = Driver(
                     engine,
                     store,
-                    Transport(identity, os.urandom),
+                    Transport(identity, os.urandom, secret=secret),
                     keep=home.renew,
                     ledger=Ledger(admission=admission),
                 )
@@ -210,7 +212,11 @@ async def stop(node: Node, deadline: float) -> None:
 
 
 async def _build(
-    settings: Settings, identity: NodeIdentity, listener: Listener, recovered: Recovered
+    settings: Settings,
+    identity: NodeIdentity,
+    listener: Listener,
+    recovered: Recovered,
+    secret: bytes,
 ) -> Engine:
     wall = time.time()
     replica = Replica(
@@ -239,6 +245,7 @@ async def _build(
             synced=settings.durability == "always",
             zone=settings.zone,
             software=f"gossipnet/{gossipnet.__version__}",
+            secret=secret,
         ),
         rng=random.Random(os.urandom(32)),
         entropy=os.urandom,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gossipnet.cli.init import add_name, node_name
-from gossipnet.cli.options import Command, home_of, suggestion
+from gossipnet.cli.options import Command, home_of, settings_of, suggestion
 from gossipnet.cli.terminal import next_step, put_json, say
 from gossipnet.config import join_address, split_address
 from gossipnet.errors import NotFound, UsageError, UserError
@@ -27,7 +27,15 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="members to ask before those that the token names",
     )
     parser.add_argument("--token-file", metavar="FILE", help="read the token from this file")
+    add_mesh_secret(parser)
     add_name(parser)
+
+
+def add_mesh_secret(parser: argparse.ArgumentParser) -> None:
+    """The file without which a mesh that has a secret does not answer."""
+    parser.add_argument(
+        "--mesh-secret", metavar="FILE", help="the mesh's secret, if it has one (HOME/mesh.secret)"
+    )
 
 
 def _execute(arguments: argparse.Namespace) -> int:
@@ -49,7 +57,7 @@ def _execute(arguments: argparse.Namespace) -> int:
         node = _already(arguments, home, token)
         say(f"{home_of(arguments)} holds a node of this mesh already; the token was not used")
     else:
-        node = enrol_now(home, token, name, addresses)
+        node = enrol_now(home, token, name, addresses, settings_of(arguments).mesh_secret)
     _tell(arguments, node)
     next_step(suggestion(arguments, "run"), always=True)
     return 0
@@ -101,7 +109,9 @@ def checked_addresses(written: Sequence[str]) -> list[str]:
     return checked
 
 
-def enrol_now(home: "Home", token: str, name: str, addresses: Sequence[str]) -> "NodeIdentity":
+def enrol_now(
+    home: "Home", token: str, name: str, addresses: Sequence[str], mesh_secret: Path | None
+) -> "NodeIdentity":
     """Ask members until one lets this machine in; progress goes to standard error.
 
     Raises:
@@ -114,9 +124,11 @@ def enrol_now(home: "Home", token: str, name: str, addresses: Sequence[str]) -> 
 
     import trio
 
+    from gossipnet.identity.meshsecret import read_mesh_secret
     from gossipnet.io.enrol import enrol
 
-    node: NodeIdentity = trio.run(enrol, home, token, name, addresses, say)
+    secret = read_mesh_secret(home.path, mesh_secret)
+    node: NodeIdentity = trio.run(enrol, home, token, name, addresses, say, secret)
     return node
 
 

@@ -3,7 +3,7 @@
 import argparse
 
 from gossipnet.cli.init import add_name, node_name
-from gossipnet.cli.join import enrol_now, read_token
+from gossipnet.cli.join import add_mesh_secret, enrol_now, read_token
 from gossipnet.cli.options import Command, add_socket, settings_of, suggestion
 from gossipnet.cli.terminal import say
 from gossipnet.config import Settings
@@ -31,6 +31,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="fsync 'always' before a reply (default), or 'every-second'",
     )
     parser.add_argument("--zone", metavar="NAME", help="the site that this machine stands at")
+    add_mesh_secret(parser)
     parser.add_argument("--max-clients", metavar="N", help="on the local socket (1000)")
     parser.add_argument(
         "--notify-keyspace-events",
@@ -69,7 +70,7 @@ def _enter(arguments: argparse.Namespace, settings: Settings) -> None:
         return
     name = node_name(arguments.name)
     token = read_token(arguments.token, arguments.token_file)
-    node = enrol_now(home, token, name, settings.join)
+    node = enrol_now(home, token, name, settings.join, settings.mesh_secret)
     say(f"joined mesh {node.trust.mesh_name} as {node.name}; later starts need no token")
 
 

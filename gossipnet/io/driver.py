@@ -175,7 +175,7 @@ class Driver:
             "half_open": len(self._running) - len(self._links),
             "dials": self._dials.under_way,
             "joins": len(self._joins),
-            "costs": self.ledger.status(),
+            "costs": {**self.ledger.status(), "handshakes": self._transport.answered},
             "io": dict(self.counters),
         }
 

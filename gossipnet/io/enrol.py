@@ -13,6 +13,7 @@ import trio
 
 from gossipnet.errors import HomeError, JoinError
 from gossipnet.identity.home import ISSUER_KEY, Home, NodeIdentity
+from gossipnet.identity.meshsecret import keep_mesh_secret
 from gossipnet.identity.signing import SecretKey
 from gossipnet.identity.token import JoinToken, decode_token
 from gossipnet.io.dialer import DialError, connect
@@ -35,6 +36,7 @@ async def enrol(
     name: str,
     addresses: Sequence[str],
     say: Callable[[str], None],
+    secret: bytes = b"",
 ) -> NodeIdentity:
     """Get a certificate with a token, and keep it in ``home``.
 
@@ -44,6 +46,7 @@ async def enrol(
       name: The wanted name of this node.
       addresses: ``HOST:PORT`` of members, tried before those in the token.
       say: Takes lines for a person about what happens.
+      secret: The mesh's, if it has one; kept in ``home`` too.
 
     Raises:
       TokenError: The token is not whole, foreign, expired or used.
@@ -65,7 +68,7 @@ async def enrol(
     issuer_key = home.pending_issuer_key(os.urandom)
     failures: list[str] = []
     for target in targets:
-        joiner = Joiner(token, key, name, issuer_key=issuer_key, entropy=os.urandom)
+        joiner = Joiner(token, key, name, issuer_key=issuer_key, secret=secret, entropy=os.urandom)
         try:
             joined = await _ask(target, joiner)
         except _Passed as error:
@@ -73,6 +76,8 @@ async def enrol(
             say(failures[-1])
             continue
         say(f"{target}: answered; the issuer is who the token says")
+        if secret:
+            keep_mesh_secret(home.path, secret)
         return _keep(home, token, joined, key, issuer_key)
     told = failures[0] if len(failures) == 1 else f"{len(failures)} addresses failed"
     raise JoinError(
@@ -105,7 +110,8 @@ async def _converse(stream: trio.SocketStream, joiner: Joiner) -> Joined:
         answer = await stream.receive_some(_READ_BYTES)
         if not answer:
             raise _Passed(
-                "closed the connection; it may belong to another mesh, or not reach the issuer"
+                "closed the connection; it may belong to another mesh, not reach the issuer, or "
+                "want a mesh secret (--mesh-secret)"
             )
         joiner.receive(answer, time.time())
     return joiner.result

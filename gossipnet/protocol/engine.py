@@ -133,7 +133,9 @@ class Engine:
             synced=settings.synced,
         )
         self.talk = Talk(context, identity, self.membership, links)
-        self.relay = Relay(context, identity, self.membership, self.overlay, self.commits)
+        self.relay = Relay(
+            context, identity, self.membership, self.overlay, self.commits, settings.secret
+        )
         self.certificates = Certificates(context, identity, self.membership, self.overlay, links)
         self.standing = Standing(
             context, identity, replica, self.membership, self.judgement, self.commits, links
@@ -211,12 +213,12 @@ class Engine:
         self.clock.changed = self._on_clock
         self.certificates.renewed = self._on_renewed
         self.certificates.expiry.close = self.life.close
-
-    # -- driving -------------------------------------------------------------------------------
         self.life.opening = self.standing.board.show
         self.life.forbidden = self.standing.revoking.refuses
         self.relay.reception.refusal = self.standing.revoking.refusal_of_key
         self.standing.closes(self.life.close, self._cease)
+
+    # -- driving -------------------------------------------------------------------------------
 
     def start(self, meta: Mapping[str, bytes], now: float, wall: float) -> None:
         """Begin.
@@ -227,9 +229,9 @@ class Engine:
           wall: Unix seconds.
         """
         self.touch(now, wall)
+        self.standing.restore(meta)
         self.membership.restore(meta)
         self.relay.restore(meta)
-        self.standing.restore(meta)
         self.presence.start()
         self.commits.write_log(self.replica.own_log)
         self.commits.hurry()
@@ -240,9 +242,9 @@ class Engine:
         self.clock.start()
         self.certificates.start()
         self.overlay.start(self._settings.seeds)
+        self.standing.start()
         self.ready = True
 
-        self.standing.start()
     def handle(self, event: Input, now: float, wall: float) -> None:
         """Take one input."""
         self.touch(now, wall)
@@ -358,8 +360,6 @@ class Engine:
         """
         self.certificates.renewal.force()
 
-    def leave(self) -> None:
-        """Sign off: the others stop expecting this node. A later start returns to the mesh."""
     def revoke(self, node: str, reason: str) -> dict[str, object]:
         """Revoke a member; answer the person once `ticket` is durable.
 
@@ -368,6 +368,8 @@ class Engine:
         """
         return self.standing.revoking.revoke(node, reason)
 
+    def leave(self) -> None:
+        """Sign off: the others stop expecting this node. A later start returns to the mesh."""
         if not self.left:
             self._depart(LEFT, "left")
             self.left = True
@@ -414,8 +416,6 @@ class Engine:
             self._digest = (self.replica.total, self.replica.digest())
         return self._digest[1]
 
-    # -- messages ------------------------------------------------------------------------------
-
     def _tables(self) -> bytes:
         """32 bytes over the member table and the notices: nodes that differ compare them."""
         both = self.membership.digest() + self.standing.board.digest()
@@ -429,6 +429,8 @@ class Engine:
         """This node was revoked: it keeps what it has, and speaks to nobody any more."""
         self.overlay.stopped = True
         self.life.close_all("revoked")
+
+    # -- messages ------------------------------------------------------------------------------
 
     def _on_heard(self, event: Heard) -> None:
         link = self.links.get(event.link)

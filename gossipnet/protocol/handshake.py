@@ -68,12 +68,18 @@ class Transport:
     Args:
       identity: This node. Its chain may be renewed meanwhile; later handshakes use the new one.
       entropy: ``entropy(n)`` gives n unpredictable bytes.
+      secret: The mesh's, or empty; see `preamble`.
 
     Attributes:
       static: The process's X25519 key, never written anywhere.
+      answered: First messages that were answered; each has cost a few Diffie-Hellman operations.
     """
 
-    def __init__(self, identity: NodeIdentity, entropy: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, identity: NodeIdentity, entropy: Callable[[int], bytes], *, secret: bytes = b""
+    ) -> None:
+        self.secret = secret
+        self.answered = 0
         self.identity = identity
         self.entropy = entropy
         self.static = KeyPair.make(entropy)
@@ -180,6 +186,7 @@ class LinkHandshake:
 
     def answer(self, first_message: bytes, wall: float) -> bytes:
         """The answering side: message 2 for message 1."""
+        self._transport.answered += 1
         if self._noise.read(first_message):
             raise RemoteProtocolError("bad-credentials")
         return self._noise.write(self._transport.credentials(wall))

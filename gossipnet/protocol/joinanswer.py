@@ -59,6 +59,7 @@ class JoinAnswer:
       invitations: Its book of tokens.
       entropy: ``entropy(n)`` gives n unpredictable bytes.
       addresses: Of members, for the newcomer to dial; at most 8.
+      secret: The mesh's, or empty; see `preamble`.
       refusal: Why a key may not be certified, or empty.
 
     Attributes:
@@ -72,15 +73,17 @@ class JoinAnswer:
         invitations: Invitations,
         entropy: Callable[[int], bytes],
         addresses: Sequence[str] = (),
-    ) -> None:
+        secret: bytes = b"",
         refusal: Callable[[NodeId], str] = lambda _node: "",
+    ) -> None:
         self._identity = identity
         self._invitations = invitations
         self._entropy = entropy
         self._addresses = addresses
+        self._secret = secret
+        self._refusal = refusal
         self._first_flight: bytearray | None = bytearray()
         self._frames = Frames(REQUEST_BYTES)
-        self._refusal = refusal
         self._noise: NoiseHandshake | None = None
         self._ciphers: tuple[CipherState, CipherState] | None = None
         self._token_id = b""
@@ -125,7 +128,7 @@ class JoinAnswer:
     def _open(self, data: bytes, wall: float) -> bytes:
         """Answer the first flight once it is complete; returns the bytes after it."""
         mesh_id = self._identity.trust.mesh_id
-        preamble = read_preamble(data, mesh_id)
+        preamble = read_preamble(data, mesh_id, self._secret)
         if preamble is None:
             return b""
         if preamble.kind is not Kind.JOIN:
@@ -190,12 +193,12 @@ class JoinAnswer:
         if second:
             check_public_key(second)
             verify(second, Domain.JOIN, mesh_id, body, request.issuer_signature)
-        issuer = self._identity.issuer
-        if issuer is None:
-            raise JoinError(f"{self._identity.name} may not let anybody in any more")
         refusal = self._refusal(node_id(key))
         if refusal:
             raise JoinError(refusal)
+        issuer = self._identity.issuer
+        if issuer is None:
+            raise JoinError(f"{self._identity.name} may not let anybody in any more")
 
         def issue(invitation: Invitation) -> Certified:
             issuer_chain: tuple[bytes, ...] = ()

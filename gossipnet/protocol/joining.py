@@ -83,6 +83,7 @@ class Joiner:
       key: The node key; the same one again when an earlier attempt got no answer.
       name: The wanted name, or empty to leave it to the issuer.
       issuer_key: Under which to issue certificates, should the token make this node an issuer.
+      secret: The mesh's, if it has one: a token does not carry it.
       entropy: ``entropy(n)`` gives n unpredictable bytes.
 
     Attributes:
@@ -97,6 +98,7 @@ class Joiner:
         name: str,
         *,
         issuer_key: SecretKey | None = None,
+        secret: bytes = b"",
         entropy: Callable[[int], bytes],
     ) -> None:
         if len(name) > NAME_CHARACTERS:
@@ -114,7 +116,9 @@ class Joiner:
             static=KeyPair.make(entropy),
             psks=(token.psk(),),
         )
-        self._out = write_preamble(Kind.JOIN, token.mesh_id, self._noise.write(), clear)
+        self._out = write_preamble(
+            Kind.JOIN, token.mesh_id, self._noise.write(), clear, secret=secret
+        )
         self._frames = Frames(ANSWER_BYTES)
         self._ciphers: tuple[CipherState, CipherState] | None = None
         self._trust: Trust | None = None

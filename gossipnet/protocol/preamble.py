@@ -5,9 +5,11 @@ Layout, once, from the side that dialled, followed by Noise message 1 in a frame
     "GSP1" | kind | flags 0 | 0 0 | mac1 (16) | [join: token id (16) | issuer (16)] | u16 | msg1
 
 The mac is WireGuard's mac1 (Donenfeld 2017, section 5.3): BLAKE2s-128 over everything else here,
-under a key made from the mesh id. It keeps scanners and strangers from causing a single
-Diffie-Hellman operation; mesh ids are no secret, so it keeps out nobody who means it. All bytes
-but the mac are bound into the handshake by `Preamble.prologue`.
+under a key made from the mesh id and, where the mesh has one, from a secret that all its members
+share. It keeps scanners and strangers from causing a single Diffie-Hellman operation. Mesh ids are
+no secret, so without a mesh secret it keeps out nobody who means it; with one, only members learn
+what listens here. It replaces nothing: who has it still needs a certificate. All bytes but the mac
+are bound into the handshake by `Preamble.prologue`.
 
 Knows nothing of keys and certificates; needs no state.
 """
@@ -73,7 +75,9 @@ def prologue(kind: Kind, mesh_id: MeshId, clear: bytes = b"") -> bytes:
     return b"gossipnet/1\0" + mesh_id + _head(kind) + clear
 
 
-def write_preamble(kind: Kind, mesh_id: MeshId, first_message: bytes, clear: bytes = b"") -> bytes:
+def write_preamble(
+    kind: Kind, mesh_id: MeshId, first_message: bytes, clear: bytes = b"", *, secret: bytes = b""
+) -> bytes:
     """The first flight.
 
     Args:
@@ -81,9 +85,10 @@ def write_preamble(kind: Kind, mesh_id: MeshId, first_message: bytes, clear: byt
       mesh_id: Of which mesh.
       first_message: Noise message 1.
       clear: Join: token id and issuer.
+      secret: The mesh's, if it has one.
     """
     head = _head(kind)
-    mac = _mac(mesh_id, head + clear + first_message)
+    mac = _mac(mesh_id, secret, head + clear + first_message)
     return b"".join((head, mac, clear, len(first_message).to_bytes(2, "big"), first_message))
 
 
@@ -102,15 +107,15 @@ def read_kind(data: bytes) -> Kind | None:
     return Kind(data[4])
 
 
-def read_preamble(data: bytes, mesh_id: MeshId) -> Preamble | None:
+def read_preamble(data: bytes, mesh_id: MeshId, secret: bytes = b"") -> Preamble | None:
     """Judge the first bytes of a connection.
 
     Returns:
       None while more bytes are needed; never once `FIRST_FLIGHT_BYTES` are there.
 
     Raises:
-      RemoteProtocolError: As `read_kind`; ``bad-handshake-frame``; ``wrong-mesh``, or damaged on
-        the way.
+      RemoteProtocolError: As `read_kind`; ``bad-handshake-frame``; ``wrong-mesh``, without the
+        mesh's secret, or damaged on the way.
     """
     kind = read_kind(data)
     if kind is None:
@@ -124,7 +129,7 @@ def read_preamble(data: bytes, mesh_id: MeshId) -> Preamble | None:
         raise RemoteProtocolError("bad-handshake-frame")
     clear = bytes(data[clear_at:frame_at])
     first_message = bytes(data[frame_at + 2 : size])
-    mac = _mac(mesh_id, data[:_HEAD_BYTES] + clear + first_message)
+    mac = _mac(mesh_id, secret, data[:_HEAD_BYTES] + clear + first_message)
     if not hmac.compare_digest(mac, data[_HEAD_BYTES:clear_at]):
         raise RemoteProtocolError("wrong-mesh")
     return Preamble(kind, clear[:TOKEN_ID_BYTES], clear[TOKEN_ID_BYTES:], first_message, size)
@@ -134,6 +139,8 @@ def _head(kind: Kind) -> bytes:
     return _MAGIC + bytes((kind, 0, 0, 0))
 
 
-def _mac(mesh_id: MeshId, data: bytes) -> bytes:
-    key = hashlib.blake2s(b"gossipnet mac1" + mesh_id).digest()
+def _mac(mesh_id: MeshId, secret: bytes, data: bytes) -> bytes:
+    # As a key, a secret of any length becomes 32 bytes; empty, it is no key at all.
+    hidden = hashlib.blake2s(b"gossipnet mesh secret" + secret).digest() if secret else b""
+    key = hashlib.blake2s(b"gossipnet mac1" + mesh_id, key=hidden).digest()
     return hashlib.blake2s(data, key=key, digest_size=_MAC_BYTES).digest()

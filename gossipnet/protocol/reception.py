@@ -51,17 +51,19 @@ class Reception:
         identity: NodeIdentity,
         membership: Membership,
         commits: Commits,
+        secret: bytes = b"",
     ) -> None:
+        self._secret = secret
         self._context = context
         self.identity = identity
         self._membership = membership
         self._commits = commits
         self._guests: dict[Hashable, Guest] = {}
         self.invitations = Invitations()
-
-    @property
         # Set by the engine: why this key may not join, or this node may not admit it; or empty.
         self.refusal: Callable[[NodeId], str] = lambda _node: ""
+
+    @property
     def open_to(self) -> bool:
         """Whether this node may answer newcomers."""
         return self.identity.issuer is not None
@@ -130,9 +132,10 @@ class Reception:
             self.invitations,
             entropy=self._context.entropy,
             addresses=self.addresses(),
+            refusal=self.refusal,
+            secret=self._secret,
         )
         self._guests[key] = Guest(answer, send, close)
-            refusal=self.refusal,
         self._context.timers.set(
             ("guest", key),
             self._context.now + GUEST_SECONDS,

@@ -61,14 +61,16 @@ class Relay:
         membership: Membership,
         overlay: Overlay,
         commits: Commits,
+        secret: bytes = b"",
     ) -> None:
+        self._secret = secret
         self._context = context
         self._membership = membership
         self._overlay = overlay
         self._mesh_id = identity.trust.mesh_id
         self._doors: dict[int, Door] = {}
         self._circuits: dict[tuple[int, int], None] = {}
-        self.reception = Reception(context, identity, membership, commits)
+        self.reception = Reception(context, identity, membership, commits, secret)
 
     def restore(self, meta: Mapping[str, bytes]) -> None:
         """Load invitations."""
@@ -121,7 +123,7 @@ class Relay:
     def _route(self, join: int, door: Door) -> None:
         """Find the issuer as soon as the preamble is there."""
         try:
-            preamble = read_preamble(bytes(door.waiting), self._mesh_id)
+            preamble = read_preamble(bytes(door.waiting), self._mesh_id, self._secret)
         except RemoteProtocolError:
             self._end(join, "joins_malformed")
             return

@@ -136,7 +136,9 @@ class Session:
         """
         session = cls(transport, initiator=True, expected=expected)
         first = session._handshake.first()
-        session._handshake_out = write_preamble(Kind.LINK, transport.mesh_id, first)
+        session._handshake_out = write_preamble(
+            Kind.LINK, transport.mesh_id, first, secret=transport.secret
+        )
         return session
 
     @classmethod
@@ -345,7 +347,7 @@ class Session:
 
     def _first_flight(self, data: bytes, wall: float) -> int:
         """Answer the preamble with message 2; returns the bytes it took, 0 while incomplete."""
-        preamble = read_preamble(data, self._transport.mesh_id)
+        preamble = read_preamble(data, self._transport.mesh_id, self._transport.secret)
         if preamble is None:
             return 0
         if preamble.kind is not Kind.LINK:

@@ -1,6 +1,6 @@
 """What a person chose for one node, as far as the engine is concerned."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class EngineSettings:
       synced: What is committed is fsynced, not only with the operating system.
       zone: Name of this node's zone, or empty.
       software: Version of the program.
+      secret: The mesh's, or empty; see `preamble`.
     """
 
     addresses: tuple[str, ...] = ()
@@ -21,3 +22,4 @@ class EngineSettings:
     synced: bool = True
     zone: str = ""
     software: str = ""
+    secret: bytes = field(default=b"", repr=False)
