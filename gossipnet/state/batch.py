@@ -64,7 +64,7 @@ class Batch:
     def seen(self, seen: Seen) -> SeenRefs:
         """Bounds as they go into an operation."""
         return [
-            (self._ref(number, low >> PLACE_BITS), low >> PLACE_BITS, low & 0xFFFF)
+            (self.ref(number, low >> PLACE_BITS), low >> PLACE_BITS, low & 0xFFFF)
             for number, low in seen.items()
         ]
 
@@ -75,10 +75,11 @@ class Batch:
             number, low = opened >> 56, opened & LOW_MASK
             seq, total = low >> PLACE_BITS, cell.total
             wire = list(total) if isinstance(total, tuple) else to_wire(total)
-            refs.append((self._ref(number, seq), seq, low & 0xFFFF, wire))
+            refs.append((self.ref(number, seq), seq, low & 0xFFFF, wire))
         return refs
 
-    def _ref(self, number: int, seq: int) -> int:
+    def ref(self, number: int, seq: int) -> int:
+        """A log's reference; the record will depend on it up to ``seq``."""
         if number != self.number and seq > self._deps.get(number, 0):
             self._deps[number] = seq
         ref = self._refs.get(number)

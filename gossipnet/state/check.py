@@ -12,12 +12,17 @@ from gossipnet.state.operations import (
     Body,
     CellRefs,
     Delete,
+    ElementRef,
     HashDelete,
     HashIncrement,
     HashSet,
     Increment,
+    ListInsert,
+    ListRemove,
+    ListSet,
     Number,
     OpenLog,
+    PathRefs,
     Renew,
     ScoreIncrement,
     ScoreRemove,
@@ -62,8 +67,20 @@ def _check(operation: AnyOperation, heads: list[int], own: int) -> None:
             if not counts(number):
                 raise RemoteProtocolError("bad-record", "not a number")
         return
+    if isinstance(operation, ListInsert):
+        _check_path(operation.path, heads)
+        if operation.path[-1][1] != 0:
+            raise RemoteProtocolError("bad-record", "inserts at another author's place")
+        return
     assert not isinstance(operation, OpenLog | Renew)
     _check_seen(operation.seen, heads)
+    if isinstance(operation, ListSet):
+        _check_element(operation.element, heads)
+    if isinstance(operation, ListRemove):
+        for first, last in operation.spans:
+            _check_element(first, heads)
+            if last is not None:
+                _check_element(last, heads)
     if isinstance(operation, Set | Delete):
         _check_cells(operation.cells, heads)
     if isinstance(operation, Delete):
@@ -85,6 +102,18 @@ def _is_number(total: Number | Sum) -> bool:
 
 def _is_sum(total: Number | Sum) -> bool:
     return isinstance(total, list) and doubles.sound(total)
+
+
+def _check_path(path: PathRefs, heads: list[int]) -> None:
+    if any(ref >= len(heads) for _number, ref, _offset in path):
+        raise RemoteProtocolError("bad-record", "names a log outside its table")
+
+
+def _check_element(name: ElementRef, heads: list[int]) -> None:
+    path, seq, _place = name
+    _check_path(path, heads)
+    if seq > heads[path[-1][1]]:
+        raise RemoteProtocolError("bad-record", "names an element that it does not depend on")
 
 
 def _check_seen(seen: SeenRefs, heads: list[int]) -> None:

@@ -7,11 +7,12 @@ that will hold them is. Each type is a file; this one adds what works on keys of
 import random
 from collections.abc import Callable, Iterable
 
-from gossipnet.state import hashes, sets, sorted_sets, strings
+from gossipnet.state import hashes, lists, sets, sorted_sets, strings
 from gossipnet.state.batch import Batch
 from gossipnet.state.core import Apply, Core
 from gossipnet.state.errors import NoSuchKey
 from gossipnet.state.hashes import Hashes
+from gossipnet.state.lists import Lists
 from gossipnet.state.logs import Logs
 from gossipnet.state.operations import Delete
 from gossipnet.state.references import cells_of, seen_of, sums_of
@@ -21,7 +22,7 @@ from gossipnet.state.types import members
 from gossipnet.state.types.entry import HASH, ZSET, compound_of, kind_of
 
 
-class Keyspace(Hashes, Sets, SortedSets):
+class Keyspace(Hashes, Sets, SortedSets, Lists):
     """All keys."""
 
     def __init__(self, logs: Logs, open_batch: Callable[[bool], Batch]) -> None:
@@ -100,11 +101,16 @@ def _copy_scores(keyspace: Keyspace, source: bytes, target: bytes) -> None:
     keyspace.store_scores(target, list(keyspace.scores(source).items()))
 
 
+def _copy_list(keyspace: Keyspace, source: bytes, target: bytes) -> None:
+    keyspace.store_list(target, keyspace.list_slice(source, 0, keyspace.list_len(source)))
+
+
 _COPY: dict[str, Callable[[Keyspace, bytes, bytes], None]] = {
     "string": _copy_string,
     "hash": _copy_hash,
     "set": _copy_set,
     "zset": _copy_scores,
+    "list": _copy_list,
 }
 """Write what a key shows to another one, in its place; by type."""
 
@@ -142,4 +148,5 @@ APPLY: dict[type, Apply] = {
     **hashes.APPLY,
     **sets.APPLY,
     **sorted_sets.APPLY,
+    **lists.APPLY,
 }

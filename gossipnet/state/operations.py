@@ -40,6 +40,14 @@ FieldCells = Annotated[list[tuple[Key, CellRefs]], Meta(max_length=1 << 16)]
 Own = tuple[Seq, Place]
 Pairs = Annotated[list[tuple[Key, Value]], Meta(max_length=1 << 16)]
 Names = Annotated[list[Key], Meta(max_length=1 << 16)]
+Values = Annotated[list[Value], Meta(min_length=1, max_length=1 << 16)]
+Offset = Annotated[int, Meta(ge=-(1 << 50), le=1 << 50)]
+PathRefs = Annotated[list[tuple[Offset, Ref, Offset]], Meta(min_length=1, max_length=256)]
+"""A place in a list (`types.places`): number, log, offset of every step."""
+ElementRef = tuple[PathRefs, Seq, Place]
+"""An element of a list: its place, and the dot that inserted it, of the last log in that."""
+Spans = Annotated[list[tuple[ElementRef, ElementRef | None]], Meta(max_length=1 << 16)]
+"""First element and last one, None if it is the same."""
 Scored = Annotated[list[tuple[Key, float]], Meta(max_length=1 << 16)]
 
 
@@ -168,6 +176,31 @@ class ScoreRemove(Operation, tag=12, frozen=True):
     member_cells: FieldCells
 
 
+class ListInsert(Operation, tag=13, frozen=True):
+    """Put elements at a place of the author's own and the offsets behind it."""
+
+    key: Key
+    path: PathRefs
+    values: Values
+
+
+class ListRemove(Operation, tag=14, frozen=True):
+    """Remove what was seen of the elements from the first to the last of each span."""
+
+    key: Key
+    spans: Spans
+    seen: SeenRefs
+
+
+class ListSet(Operation, tag=15, frozen=True):
+    """Assign an element; ``seen`` is about this element only."""
+
+    key: Key
+    element: ElementRef
+    value: Value
+    seen: SeenRefs
+
+
 class OpenLog(Operation, tag=64, frozen=True):
     """First operation of a log: who writes it, in which epoch, certified by whom."""
 
@@ -195,6 +228,9 @@ AnyOperation = (
     | ScoreSet
     | ScoreIncrement
     | ScoreRemove
+    | ListInsert
+    | ListRemove
+    | ListSet
     | OpenLog
     | Renew
 )

@@ -44,6 +44,14 @@ def operate(keyspace: Keyspace, rng: random.Random, wall: float) -> None:
         lambda: keyspace.score_increment(key, name, rng.choice([inf, -inf, 1e308, -0.3])),
         lambda: keyspace.score_remove(key, [name]),
         lambda: keyspace.ranking(key),
+        lambda: keyspace.list_push(key, [name, value]),
+        lambda: keyspace.list_push(key, [name, value], left=True),
+        lambda: keyspace.list_insert(key, rng.randrange(keyspace.list_len(key) + 1), [value]),
+        lambda: keyspace.list_insert(key, rng.randrange(keyspace.list_len(key) + 1), [name, name]),
+        lambda: keyspace.list_pop(key, rng.randrange(1, 3), left=True),
+        lambda: keyspace.list_pop(key),
+        lambda: keyspace.list_set(key, rng.randrange(keyspace.list_len(key) or 1), value),
+        lambda: keyspace.list_remove(key, some_ranks(rng, keyspace.list_len(key))),
         lambda: keyspace.expire(key, deadline),
         lambda: keyspace.expire(key, None),
         lambda: keyspace.rename(key, rng.choice(KEYS)),
@@ -52,7 +60,12 @@ def operate(keyspace: Keyspace, rng: random.Random, wall: float) -> None:
     try:
         rng.choice(actions)()
     except KeyspaceError:
-        return  # a wrong type for what is there now: as good as no command
+        return  # a wrong type for what is there now, or no such key: as good as no command
+
+
+def some_ranks(rng: random.Random, count: int) -> list[tuple[int, int]]:
+    ranks = sorted(rng.sample(range(count + 1), min(count + 1, 4)))
+    return list(zip(ranks[::2], ranks[1::2], strict=False))
 
 
 class Wires:
