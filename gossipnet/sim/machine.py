@@ -128,7 +128,8 @@ class Process:
     @property
     def wall(self) -> float:
         """The machine's wall clock."""
-        return self.machine.clock.wall(self._world.now)
+        clock = self.machine.clock
+        return WALL_START + self._world.now * (1.0 + clock.drift) + clock.offset
 
     # -- the client's side ---------------------------------------------------------------------
 
@@ -199,9 +200,8 @@ class Process:
 
     def turn(self) -> None:
         """Carry out what the engine wants, then set the timer."""
-        now = self._world.now
         dirty: dict[int, End] = {}
-        for effect in self.engine.take_effects(now, self.wall):
+        for effect in self.engine.take_effects(self._world.now, self.wall):
             match effect:
                 case Send():
                     self._send(effect, dirty)

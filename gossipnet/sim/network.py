@@ -7,6 +7,7 @@ processes only as `Endpoint`.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from gossipnet.identity.peer import Peer
@@ -92,51 +93,52 @@ class Host:
 class Route:
     """One direction between two hosts: the `Path` of the streams on it."""
 
-    __slots__ = ("_base", "_key", "_network", "_source", "_target", "bandwidth", "loss")
+    __slots__ = (
+        "_base",
+        "_conditions",
+        "_random",
+        "answers_cut",
+        "bandwidth",
+        "cut",
+        "key",
+        "loss",
+        "round_trip",
+    )
 
     def __init__(self, network: "Network", source: Host, target: Host) -> None:
-        self._network = network
-        self._source, self._target = source.index, target.index
-        self._key = (source.index, target.index)
-        pair = sorted(self._key)
+        self._conditions = network.conditions
+        self._random = network.rng.random
+        self.key = (source.index, target.index)
+        pair = sorted(self.key)
         low, high = network.conditions.latency
         draw = int.from_bytes(network.world.derive(f"route/{pair}", 8), "big") / 2**64
         self._base = low + (high - low) * draw
+        self.round_trip = 2 * self._base + network.conditions.jitter
         self.loss = network.conditions.loss
         self.bandwidth = network.conditions.bandwidth
+        self.cut = False
+        self.answers_cut = False
+        self.look(network)
+
+    def look(self, network: "Network") -> None:
+        """Note what is cut just now."""
+        source, target = self.key
+        self.cut = self.key in network.cuts or source in network.dark or target in network.dark
+        self.answers_cut = (target, source) in network.cuts
 
     def latency(self) -> float:
         """Seconds one way, for this flight."""
-        return self._base + self._network.conditions.jitter * self._network.rng.random()
-
-    @property
-    def round_trip(self) -> float:
-        """Typical seconds there and back."""
-        return 2 * self._base + self._network.conditions.jitter
-
-    def cut(self) -> bool:
-        """Whether nothing gets through."""
-        network = self._network
-        return bool(network.cuts or network.dark) and (
-            self._key in network.cuts
-            or self._source in network.dark
-            or self._target in network.dark
-        )
-
-    def acknowledgements_cut(self) -> bool:
-        """Whether nothing gets back."""
-        network = self._network
-        return bool(network.cuts) and (self._target, self._source) in network.cuts
+        return self._base + self._conditions.jitter * self._random()
 
     def drops(self) -> bool:
         """Whether this one packet is lost."""
-        return self.cut() or (self.loss > 0 and self._network.rng.random() < self.loss)
+        return self.cut or (self.loss > 0 and self._random() < self.loss)
 
     def delivery(self) -> float:
         """Seconds until one small segment is there, retransmissions included."""
         delay = self.latency()
         wait = max(0.2, self.round_trip) + self.round_trip
-        while self.loss and self._network.rng.random() < self.loss:
+        while self.loss and self._random() < self.loss:
             delay += wait
             wait *= 2
         return delay
@@ -224,10 +226,17 @@ class Network:
     def cut(self, source: Host, target: Host) -> None:
         """Nothing gets from ``source`` to ``target`` any more."""
         self.cuts.add((source.index, target.index))
+        self.route(source, target).cut = True
+        self.route(target, source).answers_cut = True
+
+    def _look(self) -> None:
+        for route in self._routes.values():
+            route.look(self)
 
     def heal(self) -> None:
         """Undo every cut."""
         self.cuts.clear()
+        self._look()
         for ends in list(self.links.values()):
             for end in ends:
                 end.out.healed()
@@ -235,12 +244,14 @@ class Network:
     def power_off(self, host: Host) -> None:
         """The machine vanishes: nothing is said to anybody."""
         self.dark.add(host.index)
+        self._look()
         for end in self.ends_of(host):
             end.out.kill()
 
     def power_on(self, host: Host) -> None:
         """The machine is back; what others still send on old links is answered by a reset."""
         self.dark.discard(host.index)
+        self._look()
         for end in self.ends_of(host):
             end.other.out.healed()
 
@@ -302,7 +313,7 @@ class Network:
             return
         dialer, dial = attempt.process, attempt.dial
         there, back = self.route(dialer.host, process.host), self.route(process.host, dialer.host)
-        if process.paused or there.cut() or back.cut():
+        if process.paused or there.cut or back.cut:
             self.world.after(retry, self._answer, attempt, process, 2 * retry)
             return
         failure = ""
@@ -333,8 +344,8 @@ class Network:
             self.world,
             route,
             self.rng,
-            lambda flight: self._arrived(to, flight),
-            lambda: self.break_link(serial),
+            partial(self._arrived, to),
+            partial(self.break_link, serial),
         )
 
     def _ready(self, attempt: _Attempt, near: End) -> None:

@@ -20,10 +20,11 @@ class Report:
       converged_at: When state and views were equal everywhere after that.
       detection: The longest that a crash took to be known to all who were up.
       false_deaths: Verdicts about machines that were up and reachable.
-      rmr: Relative message redundancy: duplicates for each record that was news.
+      rmr: Relative message redundancy: duplicates for each record that was news. This and the next
+        and the bytes are of the second half of the work, when the mesh has found together.
       last_hop: Most links that a pushed record travelled.
       missed: Records that some node lacks in the end, summed over nodes.
-      bytes_per_node: Sent, each second from forming to healing, all headers included.
+      bytes_per_node: Sent each second by each node, all headers included.
     """
 
     seed: int

@@ -5,6 +5,7 @@ everything is *healed* and must become equal. Checks run throughout. What is mea
 in the `Report`. Tests that want to meddle call the phases one by one.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -91,7 +92,8 @@ class Simulation:
             blameless=options.hard,
         )
         self.report = Report(options.seed, options.nodes)
-        self._bytes_before, self._formed_at = 0, 0.0
+        self._bytes_before, self._measured_from = 0, 0.0
+        self._counters_before: Counter[str] = Counter()
         rng = self.world.rng("clocks")
         for machine in self.machines:
             machine.clock = Clock(
@@ -109,6 +111,7 @@ class Simulation:
         end = max(self.world.now + 1.0, WORK_SHARE * self.options.duration)
         self.work(end)
         self.faults.schedule(self.world.now, end)
+        self.world.at((self.world.now + end) / 2, self._begin_measuring)
         self.run_until(end)
         self.heal()
         return self.judge()
@@ -124,7 +127,7 @@ class Simulation:
         while formed.held_at is None and formed.failed_at is None and world.now < limit:
             self.run_until(min(world.now + SAMPLE, limit))
         self.report.formed_at = formed.held_at
-        self._bytes_before, self._formed_at = self._bytes(), world.now
+        self._begin_measuring()
 
     def work(self, end: float) -> None:
         """Spread what clients do over the time from now to ``end``."""
@@ -150,6 +153,7 @@ class Simulation:
         """End all faults; from now on everything must become equal."""
         world, options, healed_at = self.world, self.options, self.world.now
         self.report.detection = self.watch.detection()
+        self._end_measuring()
         self.faults.heal()
         self.report.healed_at = healed_at
         equal = self.checks.eventually(
@@ -174,7 +178,9 @@ class Simulation:
         if not self.broken:
             self.checks.finally_("states_are_equal", self.watch.different, now)
             self.checks.finally_("no_acknowledged_write_is_lost", self.watch.losses, now)
-        self._count()
+        totals = [self.mesh.live(m).replica.total for m in self.machines if m.running]
+        report.missed = sum(max(totals, default=0) - total for total in totals)
+        report.counters = self.mesh.counters()
         report.checks = list(self.checks.all.values())
         report.trace_hash = self.world.trace_hash
         report.events = self.world.events
@@ -225,16 +231,24 @@ class Simulation:
     def _bytes(self) -> int:
         return sum(self.network.bytes_sent(machine.host) for machine in self.machines)
 
-    def _count(self) -> None:
-        report, counters = self.report, self.mesh.counters()
+    def _begin_measuring(self) -> None:
+        """What was sent until now was for finding together, and does not count."""
+        self._bytes_before, self._measured_from = self._bytes(), self.world.now
+        for machine in self.machines:
+            engine = self.mesh.engine(machine)
+            if engine is not None:
+                engine.context.counters["hops_max"] = 0
+        self._counters_before = self.mesh.counters()
+
+    def _end_measuring(self) -> None:
+        report = self.report
+        counters = self.mesh.counters()
+        counters.subtract(self._counters_before)
         received, duplicates = counters["records_received"], counters["records_duplicate"]
         if received > duplicates:
             report.rmr = duplicates / (received - duplicates)
         up = [self.mesh.live(machine) for machine in self.machines if machine.running]
         report.last_hop = max((engine.context.counters["hops_max"] for engine in up), default=0)
-        totals = [engine.replica.total for engine in up]
-        report.missed = sum(max(totals, default=0) - total for total in totals)
-        report.counters = counters
-        seconds = max(self.world.now - self._formed_at, 1e-9)
+        seconds = max(self.world.now - self._measured_from, 1e-9)
         sent = self._bytes() - self._bytes_before
         report.bytes_per_node = sent / self.options.nodes / seconds

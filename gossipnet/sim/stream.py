@@ -51,22 +51,15 @@ class Path(Protocol):
 
     loss: float
     bandwidth: float
+    round_trip: float
+    """Typical seconds there and back."""
+    cut: bool
+    """Nothing gets through in this direction."""
+    answers_cut: bool
+    """Nothing gets back."""
 
     def latency(self) -> float:
         """Seconds one way, drawn anew for every flight."""
-        ...
-
-    @property
-    def round_trip(self) -> float:
-        """Typical seconds there and back."""
-        ...
-
-    def cut(self) -> bool:
-        """Whether nothing gets through in this direction."""
-        ...
-
-    def acknowledgements_cut(self) -> bool:
-        """Whether nothing gets back."""
         ...
 
 
@@ -190,7 +183,7 @@ class Stream:
             if self._free_at > self._world.now:
                 self._pump_at(self._free_at)
                 return
-            if not self._path.acknowledgements_cut():
+            if not self._path.answers_cut:
                 self._unacknowledged = 0
                 self._held = False
             elif self._unacknowledged >= UNACKNOWLEDGED:
@@ -271,7 +264,7 @@ class Stream:
     def _arrive(self, flight: Flight) -> None:
         if self.dead:
             return
-        if self._stuck or self._path.cut():
+        if self._stuck or self._path.cut:
             # Checked on arrival and not on departure, so that what is under way stays in order.
             if not self._stuck:
                 self._stuck_since = self._world.now
@@ -297,7 +290,7 @@ class Stream:
 
     def _release(self) -> None:
         path = self._path
-        if self.dead or path.cut():
+        if self.dead or path.cut:
             return
         flights, self._stuck = self._stuck, []
         now = self._world.now

@@ -66,8 +66,7 @@ class World:
 
     def note(self, machine: int, kind: int, data: bytes) -> None:
         """Put something that reached a machine into the trace."""
-        self._trace.update(_HEAD(self.now, machine, kind, len(data)))
-        self._trace.update(data)
+        self._trace.update(_HEAD(self.now, machine, kind, len(data)) + data)
 
     @property
     def trace_hash(self) -> str:
