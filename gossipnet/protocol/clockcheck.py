@@ -18,8 +18,8 @@ from gossipnet.protocol.links import PeerLink
 TOLERATED = 60.0
 """Seconds; the same bound as the quarantine of records."""
 
-EVERY = 10.0
-"""Seconds between two looks."""
+EVERY, AGAIN = 10.0, 1.0
+"""Seconds between two looks, and while the clock is wrong."""
 
 
 def clock_offset(links: Iterable[PeerLink], context: Context) -> float | None:
@@ -67,8 +67,23 @@ def certificate_complaint(certificate: Certificate, wall: float) -> str | None:
     return None
 
 
+def stamp_complaint(ahead: float) -> str | None:
+    """One sentence if this node's newest stamp is that many seconds ahead of its right clock.
+
+    A clock that was ahead for a moment leaves such a stamp behind, and stamps never go back.
+    """
+    if ahead <= TOLERATED:
+        return None
+    return (
+        f"this machine's clock was ahead when it last wrote, and whatever it wrote now would wait "
+        f"{_span(ahead)} at every other member before it shows; writing goes on then, or at once "
+        "if you stop the daemon, move state.db away and start it: the state comes back from the "
+        "others, without what was written meanwhile"
+    )
+
+
 class ClockWatch:
-    """Looks now and then, and says when writing must stop and when it may go on."""
+    """Looks now and then, and at once when the clock jumps; says when writing may not go on."""
 
     def __init__(
         self, context: Context, links: dict[int, PeerLink], identity: NodeIdentity
@@ -77,6 +92,9 @@ class ClockWatch:
         self._links = links
         self.identity = identity
         self._wrong = False
+        self._base: float | None = None
+        # Set by the engine: the newest stamp in unix seconds.
+        self.stamped: Callable[[], float] = lambda: 0.0
         # Set by the engine: told the complaint, or None when the clock is right again.
         self.changed: Callable[[str | None], None] = lambda _complaint: None
 
@@ -84,11 +102,21 @@ class ClockWatch:
         """Begin to look."""
         self._context.timers.set("clock", self._context.after(1.0, 0.1), self._look)
 
+    def passed(self) -> None:
+        """Time has come in: if the clock has jumped, look before anything is stamped by it."""
+        base = self._context.wall - self._context.now
+        if self._base is not None and abs(base - self._base) > TOLERATED:
+            self._look()
+
     def _look(self) -> None:
-        self._context.timers.set("clock", self._context.after(EVERY, 0.1), self._look)
+        context = self._context
+        self._base = context.wall - context.now
         complaint = certificate_complaint(
-            self.identity.certificate, self._context.wall
-        ) or clock_complaint(self._links.values(), self._context)
+            self.identity.certificate, context.wall
+        ) or clock_complaint(self._links.values(), context)
+        if complaint is None and any(link.greeted for link in self._links.values()):
+            complaint = stamp_complaint(self.stamped() - context.wall)
+        context.timers.set("clock", context.after(AGAIN if complaint else EVERY, 0.1), self._look)
         if complaint is not None:
             if not self._wrong:
                 self._context.event("clock-wrong", complaint, "error")

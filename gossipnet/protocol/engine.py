@@ -56,6 +56,7 @@ from gossipnet.protocol.sync import Sync
 from gossipnet.protocol.talk import Talk
 from gossipnet.protocol.tree import Tree
 from gossipnet.protocol.wire import Hello, NoticeIds, Notices, decode_untrusted
+from gossipnet.state.clock import stamp_ms
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import AppliedRecord, Replica
 
@@ -211,6 +212,7 @@ class Engine:
         self.commits.durable = self._on_durable
         self.talk.leads = self.broadcast.leads
         self.clock.changed = self._on_clock
+        self.clock.stamped = lambda: stamp_ms(self.replica.clock.last) / 1000
         self.certificates.renewed = self._on_renewed
         self.certificates.expiry.close = self.life.close
         self.life.opening = self.standing.board.show
@@ -299,6 +301,7 @@ class Engine:
     def touch(self, now: float, wall: float) -> None:
         """Let local commands see the time; call it once before a batch of them."""
         self.context.now, self.context.wall = now, wall
+        self.clock.passed()
         self.replica.touch(wall)
 
     def _advance(self) -> None:

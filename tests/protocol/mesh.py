@@ -138,6 +138,7 @@ class Machine:
         self.net.at(max(due, self.net.now), wake)
 
     def write(self, change: Callable[[Engine], object]) -> int:
+        self.engine.touch(self.net.now, self.wall)  # as the local socket does before each batch
         change(self.engine)
         ticket = self.engine.ticket()
         self.turn()

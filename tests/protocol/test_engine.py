@@ -4,6 +4,7 @@ import pytest
 
 from gossipnet.errors import NotFound, UserError
 from gossipnet.protocol.wire import Digest, Ping, Pong, Push, decode_untrusted
+from gossipnet.state.errors import WritesRefused
 from tests.protocol.mesh import FSYNC, LATENCY, Net
 
 
@@ -303,6 +304,40 @@ def test_a_wrong_clock_stops_writing_and_a_right_one_allows_it() -> None:
     assert "ahead" in net[1].engine.status()["clock"]["complaint"]
     assert net[1].engine.keyspace.refusal is not None
     assert net[0].engine.keyspace.refusal is None
+
+
+def test_a_clock_that_jumps_stamps_nothing() -> None:
+    """For an hour the others would have hidden what was acknowledged in those seconds."""
+    net = settled(3)
+    net[1].set(b"before", b"1")
+    net.until(net.equal, 5)
+    net[1].wall_offset = 3600.0
+    with pytest.raises(WritesRefused, match=r"60 min ahead of 2 of 2"):
+        net[1].set(b"meanwhile", b"1")
+    net.run(1)
+    net[1].wall_offset = 0.0
+    net[1].set(b"after", b"1")
+    net.until(lambda: net.equal() and net[0].engine.keyspace.get(b"after") == b"1", 5)
+    assert net[0].engine.replica.quarantined == 0
+
+
+def test_what_a_clock_that_was_ahead_has_stamped_is_told() -> None:
+    """Alone nobody tells it; once it is linked and right it says that its stamps are not."""
+    net = settled(3)
+    net.part("node1")
+    net.run(60)
+    net[1].wall_offset = 600.0
+    net.run(60)
+    net[1].set(b"alone", b"1")
+    net.run(1)
+    net[1].wall_offset = 0.0
+    net.heal()
+    net.until(lambda: net[1].engine.keyspace.refusal is not None, 30)
+    with pytest.raises(WritesRefused, match=r"wait \d+ min at every other member"):
+        net[1].set(b"after", b"1")
+    net.run(600)
+    net[1].set(b"after", b"1")
+    net.until(lambda: net[0].engine.keyspace.get(b"after") == b"1", 10)
 
 
 def test_who_does_not_return_from_a_power_cut_of_all_is_found_dead() -> None:
