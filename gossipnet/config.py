@@ -37,6 +37,7 @@ class Settings(NamedTuple):
       log_level: ``debug``, ``info``, ``warning`` or ``error``.
       log_format: ``text`` or ``json``, one line an event.
       mesh_secret: File with the mesh's secret; None: ``mesh.secret`` in the home, if it is there.
+      pq: Hybrid post-quantum handshakes: ``off``, ``prefer`` or ``require``.
       max_clients: Most connections the local socket serves at once.
       notify_keyspace_events: Which changes of keys are told on channels, in Redis's letters.
     """
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
     log_level: str = "info"
     log_format: str = "text"
     max_clients: int = 1000
+    pq: str = "prefer"
     mesh_secret: Path | None = None
     notify_keyspace_events: str = ""
 
@@ -215,6 +217,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),
     "max_clients": _client_count,
+    "pq": _one_of("off", "prefer", "require"),
     "mesh_secret": _path,
     "notify_keyspace_events": _event_flags,
 }

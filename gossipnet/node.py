@@ -17,6 +17,7 @@ import trio
 
 import gossipnet
 from gossipnet.config import Settings, join_address, load, split_address
+from gossipnet.errors import ConfigError
 from gossipnet.identity.home import Home, NodeIdentity
 from gossipnet.identity.meshsecret import read_mesh_secret
 from gossipnet.io.accounts import Ledger
@@ -29,8 +30,9 @@ from gossipnet.io.recovery import MARKER_KEY, Recovered, open_home_database
 from gossipnet.io.seeds import read_seeds
 from gossipnet.io.sockets import own_hosts
 from gossipnet.io.store import Store
+from gossipnet.protocol import kem
 from gossipnet.protocol.engine import Engine, EngineSettings
-from gossipnet.protocol.handshake import Transport
+from gossipnet.protocol.handshake import PostQuantum, Transport
 from gossipnet.protocol.standing import known_revocations
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import Replica
@@ -175,7 +177,7 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
                 driver = Driver(
                     engine,
                     store,
-                    Transport(identity, os.urandom, secret=secret),
+                    _transport(settings, identity, secret),
                     keep=home.renew,
                     ledger=Ledger(admission=admission),
                 )
@@ -209,6 +211,16 @@ async def stop(node: Node, deadline: float) -> None:
         if not engine.left:
             engine.goodbye()
         await driver.shut("goodbye")
+
+
+def _transport(settings: Settings, identity: NodeIdentity, secret: bytes) -> Transport:
+    pq = PostQuantum(settings.pq)
+    if pq is PostQuantum.REQUIRE and not kem.available():
+        raise ConfigError(
+            'pq = "require" needs ML-KEM-768, which this build of the package cryptography lacks: '
+            'install its wheel from the package index, or set pq to "prefer"'
+        )
+    return Transport(identity, os.urandom, secret=secret, pq=pq)
 
 
 async def _build(

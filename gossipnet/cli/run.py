@@ -31,6 +31,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="fsync 'always' before a reply (default), or 'every-second'",
     )
     parser.add_argument("--zone", metavar="NAME", help="the site that this machine stands at")
+    parser.add_argument(
+        "--pq",
+        metavar="WHEN",
+        help="hybrid post-quantum handshakes: 'off', 'prefer' (default) or 'require'",
+    )
     add_mesh_secret(parser)
     parser.add_argument("--max-clients", metavar="N", help="on the local socket (1000)")
     parser.add_argument(

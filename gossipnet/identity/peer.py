@@ -17,6 +17,7 @@ class Peer:
       chain: Its certificate chain, leaf first, as received.
       not_after: When the leaf certificate ends, seconds since 1970.
       root_version: The newest root record version it says it holds.
+      hybrid: The link's keys hold against quantum computers too.
     """
 
     node_id: NodeId
@@ -26,3 +27,4 @@ class Peer:
     chain: tuple[bytes, ...]
     not_after: float
     root_version: int
+    hybrid: bool = False

@@ -1,5 +1,8 @@
 """How two nodes of one mesh prove who they are to each other: Noise XX with certificates inside.
 
+Two sorts of it are run, chosen as `PostQuantum` says: plain XX, and the hybrid XXhfs, in which an
+ML-KEM-768 secret is mixed into the keys beside the Diffie-Hellman ones.
+
 Messages 2 and 3 carry `Credentials`: the certificate chain, and the node key's signature over the
 Noise static key. The static key lives as long as the process and is never stored; possession of it
 is proved by the handshake itself. The dialling side learns and judges the other's credentials
@@ -9,20 +12,29 @@ Knows nothing of frames, records or sockets; `session` feeds it whole Noise mess
 """
 
 from collections.abc import Callable
+from enum import StrEnum
 from struct import Struct
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from gossipnet.errors import RemoteProtocolError
+from gossipnet.errors import LocalProtocolError, RemoteProtocolError
 from gossipnet.identity.certificate import Certificate
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.peer import Peer
 from gossipnet.identity.signing import Domain, sign, verify
 from gossipnet.identity.trust import Trust
 from gossipnet.ids import MeshId, NodeId, node_id
-from gossipnet.protocol.noise import LINK, CipherState, KeyPair, NoiseHandshake
+from gossipnet.protocol import kem
+from gossipnet.protocol.noise import (
+    HYBRID,
+    KEY_BYTES,
+    LINK,
+    CipherState,
+    KeyPair,
+    NoiseHandshake,
+)
 from gossipnet.protocol.preamble import Kind, prologue
 from gossipnet.protocol.wire_types import Chain, Count, Signature
 
@@ -34,6 +46,9 @@ CLOCK_SECONDS = 86_400
 Generous, because a machine with a wrong clock is told so over its links, and its writes are judged
 one by one; certificates keep their own, exact times.
 """
+FEATURE = "hybrid"
+"""In `Credentials.features`: the sender runs the hybrid handshake with whoever does too."""
+FEATURES_MAX = 8
 _RENEW_SECONDS = BINDING_SECONDS // 2
 _PAD_BYTES = 64
 
@@ -48,6 +63,7 @@ class Credentials(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_f
       not_after: When the binding ends, seconds since 1970.
       binding: Signature of the leaf's key over the sender's Noise static key and ``not_after``.
       root_version: The newest root record that the sender holds.
+      features: What the sender could have run: ``hybrid``.
       padding: Zeros, so that lengths tell less about names and roles.
     """
 
@@ -55,11 +71,25 @@ class Credentials(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_f
     not_after: Count
     binding: Signature
     root_version: Count
+    features: Annotated[
+        tuple[Annotated[str, Meta(max_length=16)], ...], Meta(max_length=FEATURES_MAX)
+    ]
     padding: Annotated[bytes, Meta(max_length=_PAD_BYTES)]
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Credentials] = msgspec.msgpack.Decoder(Credentials)
+
+
+class PostQuantum(StrEnum):
+    """When a link's keys must not depend on elliptic curves alone."""
+
+    OFF = "off"
+    """Never: smaller and faster by a little."""
+    PREFER = "prefer"
+    """Whenever both sides can; a link on which something prevented it is refused."""
+    REQUIRE = "require"
+    """Always: peers that cannot are refused."""
 
 
 class Transport:
@@ -69,16 +99,25 @@ class Transport:
       identity: This node. Its chain may be renewed meanwhile; later handshakes use the new one.
       entropy: ``entropy(n)`` gives n unpredictable bytes.
       secret: The mesh's, or empty; see `preamble`.
+      pq: When to run the hybrid handshake.
 
     Attributes:
+      hybrid: It is offered, and taken when offered.
       static: The process's X25519 key, never written anywhere.
       answered: First messages that were answered; each has cost a few Diffie-Hellman operations.
     """
 
     def __init__(
-        self, identity: NodeIdentity, entropy: Callable[[int], bytes], *, secret: bytes = b""
+        self,
+        identity: NodeIdentity,
+        entropy: Callable[[int], bytes],
+        *,
+        secret: bytes = b"",
+        pq: PostQuantum = PostQuantum.PREFER,
     ) -> None:
         self.secret = secret
+        self.pq = pq
+        self.hybrid = pq is not PostQuantum.OFF and kem.available()
         self.answered = 0
         self.identity = identity
         self.entropy = entropy
@@ -98,18 +137,22 @@ class Transport:
         made_for = (identity.chain, identity.trust.root_version)
         fresh = 0.0 <= wall - self._made_at < _RENEW_SECONDS
         if not fresh or made_for != self._made_for:
-            self._credentials = make_credentials(identity, self.static.public, wall)
+            features = (FEATURE,) if self.hybrid else ()
+            self._credentials = make_credentials(identity, self.static.public, wall, features)
             self._made_for = made_for
             self._made_at = wall
         return self._credentials
 
 
-def make_credentials(identity: NodeIdentity, static: bytes, wall: float) -> bytes:
+def make_credentials(
+    identity: NodeIdentity, static: bytes, wall: float, features: tuple[str, ...] = ()
+) -> bytes:
     """Encode and sign `Credentials` for the Noise static key ``static``."""
     not_after = int(wall) + BINDING_SECONDS
     body = _binding(static, not_after)
     signature = sign(identity.key, Domain.BINDING, identity.trust.mesh_id, body)
-    fields = (list(identity.chain), not_after, signature, identity.trust.root_version)
+    root_version = identity.trust.root_version
+    fields = (list(identity.chain), not_after, signature, root_version, features)
     bare = len(_encoder.encode(Credentials(*fields, b"")))
     return _encoder.encode(Credentials(*fields, bytes(-bare % _PAD_BYTES)))
 
@@ -151,6 +194,10 @@ def check_credentials(
 class LinkHandshake:
     """One side's handshake of one link.
 
+    Where this process may, it offers the hybrid handshake, and takes it when offered. What was run
+    is bound into the transcript by protocol name and prologue; that both sides could have run the
+    hybrid one and did not is found by what their credentials say, which no one between can change.
+
     Args:
       transport: This process's.
       initiator: This side dialled.
@@ -158,6 +205,8 @@ class LinkHandshake:
       binding: Hash of the handshake that this one follows on the same link.
 
     Attributes:
+      kind: What the dialling side offers.
+      hybrid: The hybrid handshake was chosen.
       peer: Who is at the other end, once its credentials were accepted.
     """
 
@@ -170,56 +219,111 @@ class LinkHandshake:
         binding: bytes = b"",
     ) -> None:
         self._transport = transport
+        self._initiator = initiator
         self._expected = expected
+        self._binding = binding
+        self._ephemeral = b""
+        self._kem_key = b""
+        self._noise: NoiseHandshake | None = None
+        self.kind = Kind.HYBRID if transport.hybrid else Kind.LINK
+        self.hybrid = transport.hybrid
+        self.peer: Peer | None = None
+
+    def _begin(self, entropy: Callable[[int], bytes], kem_key: bytes = b"") -> NoiseHandshake:
+        """A fresh one of the chosen sort; ``kem_key`` was offered beside it and is not used."""
+        transport = self._transport
         self._noise = NoiseHandshake(
-            LINK,
-            initiator=initiator,
-            prologue=prologue(Kind.LINK, transport.mesh_id, binding),
-            entropy=transport.entropy,
+            HYBRID if self.hybrid else LINK,
+            initiator=self._initiator,
+            prologue=prologue(self.kind, transport.mesh_id, self._binding + kem_key),
+            entropy=entropy,
             static=transport.static,
         )
-        self.peer: Peer | None = None
+        return self._noise
 
     def first(self) -> bytes:
         """Message 1; it carries nothing."""
-        return self._noise.write()
+        self._ephemeral = self._transport.entropy(KEY_BYTES)
+        message = self._begin(_begun_with(self._ephemeral, self._transport.entropy)).write()
+        self._kem_key = message[KEY_BYTES:]
+        return message
 
-    def answer(self, first_message: bytes, wall: float) -> bytes:
-        """The answering side: message 2 for message 1."""
-        self._transport.answered += 1
-        if self._noise.read(first_message):
+    def answer(self, kind: Kind, first_message: bytes, wall: float) -> bytes:
+        """The answering side: message 2 for message 1.
+
+        Raises:
+          RemoteProtocolError: ``pq-required``: nothing was computed yet.
+        """
+        transport = self._transport
+        if kind is not Kind.HYBRID and transport.pq is PostQuantum.REQUIRE:
+            raise RemoteProtocolError("pq-required")
+        transport.answered += 1
+        self.kind = kind
+        self.hybrid = kind is Kind.HYBRID and transport.hybrid
+        if self.hybrid or kind is not Kind.HYBRID:
+            noise = self._begin(transport.entropy)
+        else:
+            first_message, kem_key = first_message[:KEY_BYTES], first_message[KEY_BYTES:]
+            noise = self._begin(transport.entropy, kem_key)
+        if noise.read(first_message):
             raise RemoteProtocolError("bad-credentials")
-        return self._noise.write(self._transport.credentials(wall))
+        message = noise.write(transport.credentials(wall))
+        return bytes((self.hybrid,)) + message if kind is Kind.HYBRID else message
 
     def conclude(self, message: bytes, wall: float) -> bytes:
         """The dialling side: message 3 for message 2, which has proved `peer`."""
-        self._accept(self._noise.read(message), wall)
-        return self._noise.write(self._transport.credentials(wall))
+        if self.kind is Kind.HYBRID:
+            choice, message = message[:1], message[1:]
+            if choice == b"\0":
+                self._fall_back()
+            elif choice != b"\1":
+                raise RemoteProtocolError("bad-choice")
+        noise = self._started()
+        self._accept(noise.read(message), wall)
+        return noise.write(self._transport.credentials(wall))
+
+    def _fall_back(self) -> None:
+        """The other side runs no hybrid handshake: go on with the plain one.
+
+        The ephemeral key is the one that was sent; this handshake is the only one that uses it.
+        """
+        if self._transport.pq is PostQuantum.REQUIRE:
+            raise RemoteProtocolError("pq-required")
+        self.hybrid = False
+        ephemeral = self._ephemeral
+        self._begin(lambda _size: ephemeral, self._kem_key).write()
+
+    def _started(self) -> NoiseHandshake:
+        if self._noise is None:
+            raise LocalProtocolError("the handshake has not begun")
+        return self._noise
 
     def finish(self, message: bytes, wall: float) -> None:
         """The answering side: take message 3, which has proved `peer`."""
-        self._accept(self._noise.read(message), wall)
+        self._accept(self._started().read(message), wall)
 
     def split(self) -> tuple[CipherState, CipherState]:
         """(for sending, for receiving)."""
-        return self._noise.split()
+        return self._started().split()
 
     @property
     def hash(self) -> bytes:
         """Names this session; both sides hold the same."""
-        return self._noise.hash
+        return self._started().hash
 
     def _accept(self, payload: bytes, wall: float) -> None:
         credentials = decode_credentials(payload)
         identity = self._transport.identity
         certificate = check_credentials(
-            credentials, self._noise.remote_static, identity.trust, wall
+            credentials, self._started().remote_static, identity.trust, wall
         )
         who = node_id(certificate.subject)
         if who == identity.node_id:
             raise RemoteProtocolError("self")
         if self._expected is not None and who != self._expected:
             raise RemoteProtocolError("wrong-peer")
+        if not self.hybrid and self._transport.hybrid and FEATURE in credentials.features:
+            raise RemoteProtocolError("downgraded")
         self.peer = Peer(
             node_id=who,
             public_key=certificate.subject,
@@ -228,4 +332,11 @@ class LinkHandshake:
             chain=tuple(credentials.chain),
             not_after=certificate.not_after,
             root_version=credentials.root_version,
+            hybrid=self.hybrid,
         )
+
+
+def _begun_with(first: bytes, entropy: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """Entropy whose first answer is known."""
+    known = [first]
+    return lambda size: known.pop() if known else entropy(size)

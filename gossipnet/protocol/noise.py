@@ -1,7 +1,7 @@
-"""The Noise protocol framework, revision 34: patterns as data, one symmetric state, one handshake.
+"""The Noise protocol framework, revision 34: one symmetric state, one handshake for all `patterns`.
 
-Production runs two protocols, `LINK` and `JOIN`; the other patterns are here because the official
-vectors exercise this very code through them. X25519 and ChaCha20-Poly1305 come from
+Production runs three protocols, `LINK`, `HYBRID` and `JOIN`; the other patterns are here because
+the official vectors exercise this very code through them. X25519 and ChaCha20-Poly1305 come from
 `cryptography`, hashes from the standard library. Section numbers are those of
 https://noiseprotocol.org/noise.html.
 
@@ -20,8 +20,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from gossipnet.errors import LocalProtocolError, RemoteProtocolError
+from gossipnet.protocol.kem import CIPHERTEXT_BYTES, PUBLIC_BYTES, KemKey, encapsulate
+from gossipnet.protocol.patterns import parse
 
 LINK = "Noise_XX_25519_ChaChaPoly_BLAKE2s"
+HYBRID = "Noise_XXhfs_25519+MLKEM768_ChaChaPoly_BLAKE2s"
 JOIN = "Noise_XXpsk3_25519_ChaChaPoly_BLAKE2s"
 
 KEY_BYTES = 32
@@ -32,30 +35,11 @@ MESSAGE_BYTES = 65_535
 _LAST_NONCE = (1 << 64) - 1
 """Reserved for `CipherState.rekey` (section 4.2): never used for a message."""
 
+_FIELDS = {"s": KEY_BYTES, "e1": PUBLIC_BYTES, "ekem1": CIPHERTEXT_BYTES}
+"""Fields that are encrypted where there is a key, and their lengths without its tag."""
+
 _nonce = Struct("<4xQ").pack
 _HASHES: dict[str, Callable[[bytes], Any]] = {"BLAKE2s": hashlib.blake2s, "SHA256": hashlib.sha256}
-
-
-class Pattern(NamedTuple):
-    """One handshake pattern (section 7): what each side knows before, and the messages."""
-
-    initiator_pre: str
-    responder_pre: str
-    messages: tuple[str, ...]
-
-
-PATTERNS: dict[str, Pattern] = {
-    "NN": Pattern("", "", ("e", "e ee")),
-    "NK": Pattern("", "s", ("e es", "e ee")),
-    "NX": Pattern("", "", ("e", "e ee s es")),
-    "KK": Pattern("s", "s", ("e es ss", "e ee se")),
-    "XK": Pattern("", "s", ("e es", "e ee", "s se")),
-    "XX": Pattern("", "", ("e", "e ee s es", "s se")),
-    "XX1": Pattern("", "", ("e", "e ee s", "es s se")),
-    "IK": Pattern("", "s", ("e es s ss", "e ee se")),
-    "IK1": Pattern("", "s", ("e s", "e ee se es")),
-    "IX": Pattern("", "", ("e s", "e ee se s es")),
-}
 
 
 class KeyPair(NamedTuple):
@@ -229,7 +213,7 @@ class NoiseHandshake:
         remote_static: bytes = b"",
         psks: Sequence[bytes] = (),
     ) -> None:
-        pattern, hash_name, self._with_psk = _parse(protocol)
+        pattern, hash_name, self._with_psk = parse(protocol)
         self._symmetric = SymmetricState(protocol.encode("ascii"), hash_name)
         self._symmetric.mix_hash(prologue)
         self._initiator = initiator
@@ -237,6 +221,9 @@ class NoiseHandshake:
         self._static = static
         self._ephemeral: KeyPair | None = None
         self._remote_ephemeral = b""
+        self._kem: KemKey | None = None
+        self._remote_kem = b""
+        self._encapsulate = encapsulate
         self.remote_static = remote_static
         self._psks = list(psks)
         self._messages = pattern.messages
@@ -268,6 +255,13 @@ class NoiseHandshake:
                 self._mix_ephemeral(self._ephemeral.public)
             elif word == "s":
                 parts.append(symmetric.encrypt_and_hash(self._need(self._static).public))
+            elif word == "e1":
+                self._kem = KemKey.make(self._entropy)
+                parts.append(symmetric.encrypt_and_hash(self._kem.public))
+            elif word == "ekem1":
+                ciphertext, secret = self._encapsulate(self._remote_kem)
+                parts.append(symmetric.encrypt_and_hash(ciphertext))
+                symmetric.mix_key(secret)
             else:
                 self._mix_secret(word)
         parts.append(symmetric.encrypt_and_hash(payload))
@@ -288,9 +282,9 @@ class NoiseHandshake:
                 self._remote_ephemeral = _field(message, at, KEY_BYTES)
                 at += KEY_BYTES
                 self._mix_ephemeral(self._remote_ephemeral)
-            elif word == "s":
-                size = KEY_BYTES + (TAG_BYTES if symmetric.cipher.keyed else 0)
-                self.remote_static = symmetric.decrypt_and_hash(_field(message, at, size))
+            elif word in _FIELDS:
+                size = _FIELDS[word] + (TAG_BYTES if symmetric.cipher.keyed else 0)
+                self._take_field(word, symmetric.decrypt_and_hash(_field(message, at, size)))
                 at += size
             else:
                 self._mix_secret(word)
@@ -300,6 +294,16 @@ class NoiseHandshake:
         payload = symmetric.decrypt_and_hash(rest)
         self._end()
         return payload
+
+    def _take_field(self, word: str, field: bytes) -> None:
+        if word == "s":
+            self.remote_static = field
+        elif word == "e1":
+            self._remote_kem = field
+        elif self._kem is None:
+            raise LocalProtocolError("a ciphertext without a key to open it")
+        else:
+            self._symmetric.mix_key(self._kem.decapsulate(field))
 
     def split(self) -> tuple[CipherState, CipherState]:
         """(for sending, for receiving).
@@ -358,23 +362,3 @@ def _field(message: bytes, at: int, size: int) -> bytes:
     if len(field) != size:
         raise RemoteProtocolError("short-handshake")
     return field
-
-
-def _parse(protocol: str) -> tuple[Pattern, str, bool]:
-    """Pattern with its psk modifiers applied (section 9.4), hash, and whether there is a psk."""
-    try:
-        framework, handshake, dh, cipher, hash_name = protocol.split("_")
-        name, mark, modifiers = handshake.partition("psk")
-        pattern = PATTERNS[name]
-        if (framework, dh, cipher) != ("Noise", "25519", "ChaChaPoly") or hash_name not in _HASHES:
-            raise ValueError
-        messages = list(pattern.messages)
-        for position in modifiers.split("+psk") if mark else ():
-            number = int(position)
-            if number == 0:
-                messages[0] = f"psk {messages[0]}"
-            else:
-                messages[number - 1] += " psk"
-    except (ValueError, KeyError, IndexError):
-        raise LocalProtocolError(f"unsupported Noise protocol {protocol!r}") from None
-    return pattern._replace(messages=tuple(messages)), hash_name, bool(mark)

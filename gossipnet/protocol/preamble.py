@@ -4,6 +4,9 @@ Layout, once, from the side that dialled, followed by Noise message 1 in a frame
 
     "GSP1" | kind | flags 0 | 0 0 | mac1 (16) | [join: token id (16) | issuer (16)] | u16 | msg1
 
+Kind `HYBRID` offers the hybrid handshake, and its message 1 fits the plain one too: the other side
+chooses, and says which it chose in a byte ahead of message 2.
+
 The mac is WireGuard's mac1 (Donenfeld 2017, section 5.3): BLAKE2s-128 over everything else here,
 under a key made from the mesh id and, where the mesh has one, from a secret that all its members
 share. It keeps scanners and strangers from causing a single Diffie-Hellman operation. Mesh ids are
@@ -21,6 +24,7 @@ from enum import IntEnum
 
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.ids import MeshId
+from gossipnet.protocol.kem import PUBLIC_BYTES
 from gossipnet.protocol.noise import KEY_BYTES, TAG_BYTES
 
 _MAGIC = b"GSP1"
@@ -36,10 +40,15 @@ class Kind(IntEnum):
 
     LINK = 0
     JOIN = 1
+    HYBRID = 2
 
 
-_CLEAR_BYTES = {Kind.LINK: 0, Kind.JOIN: TOKEN_ID_BYTES + ISSUER_BYTES}
-_FIRST_MESSAGE_BYTES = {Kind.LINK: KEY_BYTES, Kind.JOIN: KEY_BYTES + TAG_BYTES}
+_CLEAR_BYTES = {Kind.LINK: 0, Kind.JOIN: TOKEN_ID_BYTES + ISSUER_BYTES, Kind.HYBRID: 0}
+_FIRST_MESSAGE_BYTES = {
+    Kind.LINK: KEY_BYTES,
+    Kind.JOIN: KEY_BYTES + TAG_BYTES,
+    Kind.HYBRID: KEY_BYTES + PUBLIC_BYTES,
+}
 
 FIRST_FLIGHT_BYTES = max(
     _HEAD_BYTES + _MAC_BYTES + _CLEAR_BYTES[kind] + 2 + _FIRST_MESSAGE_BYTES[kind] for kind in Kind

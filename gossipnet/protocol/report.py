@@ -128,6 +128,7 @@ class Report:
                 "behind": max(0, self._replica.total - link.total) if link.greeted else None,
                 "queued_bytes": 0,
                 "since_s": round(self._context.now - link.up_at, 3),
+                "hybrid": link.peer.hybrid,
             }
             for link in links
         ]

@@ -16,7 +16,8 @@ from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.peer import Peer
 from gossipnet.ids import NodeId
 from gossipnet.protocol.handshake import LinkHandshake, Transport
-from gossipnet.protocol.noise import CipherState
+from gossipnet.protocol.noise import KEY_BYTES, CipherState
+from gossipnet.protocol.preamble import Kind
 
 TOO_SOON = 60.0
 """Seconds between two handshakes of a session that the answering side puts up with: each costs a
@@ -88,7 +89,8 @@ class Reshake:
         wait = self._wait
         if wait is _Wait.MESSAGE_1:
             self._wait = _Wait.MESSAGE_3
-            return Step(self._handshake.answer(message, wall))
+            kind = Kind.LINK if len(message) == KEY_BYTES else Kind.HYBRID
+            return Step(self._handshake.answer(kind, message, wall))
         if wait is _Wait.MESSAGE_2:
             reply = self._handshake.conclude(message, wall)
             sending, self._receiving = self._handshake.split()

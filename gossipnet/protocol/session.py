@@ -137,7 +137,7 @@ class Session:
         session = cls(transport, initiator=True, expected=expected)
         first = session._handshake.first()
         session._handshake_out = write_preamble(
-            Kind.LINK, transport.mesh_id, first, secret=transport.secret
+            session._handshake.kind, transport.mesh_id, first, secret=transport.secret
         )
         return session
 
@@ -350,9 +350,9 @@ class Session:
         preamble = read_preamble(data, self._transport.mesh_id, self._transport.secret)
         if preamble is None:
             return 0
-        if preamble.kind is not Kind.LINK:
+        if preamble.kind is Kind.JOIN:
             raise RemoteProtocolError("unknown-kind")
-        message = self._handshake.answer(preamble.first_message, wall)
+        message = self._handshake.answer(preamble.kind, preamble.first_message, wall)
         self._handshake_out = _framed(message)
         self._stage = _Stage.MESSAGE_3
         return preamble.size

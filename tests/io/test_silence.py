@@ -194,3 +194,26 @@ def _resident() -> int:
         if line.startswith("VmRSS"):
             return int(line.split()[1]) << 10
     return 0
+
+
+async def test_require_is_kept_and_shown(tmp_path: Path) -> None:
+    """Whole nodes under ``pq``: the setting reaches the handshake, and `peers` says so."""
+    first = tmp_path / "first"
+    Home(first).found(mesh="t", name="ada", passphrase=None, entropy=os.urandom, wall=time.time())
+    (first / "config.toml").write_text('pq = "require"\n')
+    async with open_node(first, listen=ANY) as ada:
+        token = ada.engine.invite("member", 2, 3600.0, [])
+        for name, pq in (("bob", "prefer"), ("cal", "off")):
+            home = Home(tmp_path / name)
+            await enrol(home, token, name, [ada.listening[0]], lambda _line: None)
+            (home.path / "config.toml").write_text(f'pq = "{pq}"\n')
+        async with open_node(tmp_path / "bob", listen=ANY, join=ada.listening):
+            with trio.fail_after(20):
+                while not ada.engine.peers():  # noqa: ASYNC110 - a link is no event for us
+                    await trio.sleep(0.01)
+            assert [peer["hybrid"] for peer in ada.engine.peers()] == [True]
+        async with open_node(tmp_path / "cal", listen=ANY, join=ada.listening) as cal:
+            with trio.fail_after(20):
+                while not ada.driver.counters["link_ended_pq_required"]:  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            assert not cal.engine.peers()

@@ -1,15 +1,21 @@
 """Meshes for session and join tests: identities from seeds, entropy from seeds, bytes by hand."""
 
+import functools
 from dataclasses import replace
 
 from gossipnet.identity.founding import admit, expand, found
-from gossipnet.protocol.handshake import Transport
+from gossipnet.protocol import noise
+from gossipnet.protocol.handshake import PostQuantum, Transport
 from gossipnet.protocol.session import Session
 
 WALL = 1_800_000_000.0
 FOUNDED = WALL - 30 * 86_400
 
 entropy = expand
+
+# The library draws what ML-KEM encapsulates; the same for the same key, so that conversations from
+# one seed can be replayed byte for byte.
+noise.encapsulate = functools.cache(noise.encapsulate)
 
 
 def pump(session, limit=1 << 16):
@@ -50,6 +56,7 @@ class World:
             self._identities[name] = admit(self.founder, name, seed, FOUNDED)
         return self._identities[name]
 
-    def transport(self, name):
+    def transport(self, name, pq=PostQuantum.PREFER):
         """A fresh process of a member."""
-        return Transport(self.identity(name), expand(self.seed + b"process of " + name.encode()))
+        process = expand(self.seed + b"process of " + name.encode())
+        return Transport(self.identity(name), process, pq=pq)

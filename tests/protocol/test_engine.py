@@ -268,7 +268,7 @@ def test_rows_have_the_promised_keys() -> None:
     assert row["behind"] == 0
     peer = engine.peers()[0]
     assert " ".join(peer) == (
-        "name id address direction neighbour eager rtt_ms behind queued_bytes since_s"
+        "name id address direction neighbour eager rtt_ms behind queued_bytes since_s hybrid"
     )
     status = engine.status()
     for key in [

@@ -12,9 +12,11 @@ from session_world import WALL, World, carry, connect, entropy, pump
 from gossipnet.errors import LocalProtocolError, RemoteProtocolError
 from gossipnet.protocol import framing, session
 from gossipnet.protocol.effects import Lane
-from gossipnet.protocol.handshake import BINDING_SECONDS, CLOCK_SECONDS, Transport
+from gossipnet.protocol.handshake import BINDING_SECONDS, CLOCK_SECONDS, PostQuantum, Transport
 from gossipnet.protocol.preamble import FIRST_FLIGHT_BYTES
 from gossipnet.protocol.session import Established, Finished, Message, Session
+
+BOTH = pytest.mark.parametrize("pq", [PostQuantum.OFF, PostQuantum.PREFER])
 
 
 @pytest.fixture(scope="module")
@@ -496,11 +498,11 @@ def test_a_preamble_is_judged_before_more_is_kept(world):
         list(Session.answer(world.transport("bob")).receive(stream, WALL))
 
 
-def conversation():
+def conversation(pq):
     """A whole session, byte for byte the same each time: flights by direction, and plaintext."""
     world = World(b"one")
-    a = Session.dial(world.transport("ann"), expected=None)
-    b = Session.answer(world.transport("bob"))
+    a = Session.dial(world.transport("ann", pq), expected=None)
+    b = Session.answer(world.transport("bob", pq))
     flights = [a.data_to_send(1 << 16)]
     list(b.receive(flights[0], WALL))
     answer = b.data_to_send(1 << 16)
@@ -517,9 +519,9 @@ def conversation():
     return flights, messages
 
 
-def receive_tampered(flights):
+def receive_tampered(flights, pq):
     """Feed flights to a fresh answering side; returns the plaintext and whether it ended well."""
-    b = Session.answer(World(b"one").transport("bob"))
+    b = Session.answer(World(b"one").transport("bob", pq))
     got = []
     clean = False
     try:
@@ -535,18 +537,20 @@ def receive_tampered(flights):
     return got, clean
 
 
-def test_the_untampered_conversation():
-    flights, messages = conversation()
-    assert receive_tampered(flights) == (messages, True)
+@BOTH
+def test_the_untampered_conversation(pq):
+    flights, messages = conversation(pq)
+    assert receive_tampered(flights, pq) == (messages, True)
 
 
-@settings(max_examples=300, deadline=None)
-@given(position=st.integers(0, 25_000), bit=st.integers(0, 7))
-def test_any_flipped_bit_gives_an_error_and_a_true_prefix(position, bit):
-    flights, messages = conversation()
+@BOTH
+@settings(max_examples=200, deadline=None)
+@given(position=st.integers(0, 27_000), bit=st.integers(0, 7))
+def test_any_flipped_bit_gives_an_error_and_a_true_prefix(pq, position, bit):
+    flights, messages = conversation(pq)
     stream = bytearray(b"".join(flights))
     stream[position % len(stream)] ^= 1 << bit
-    got, clean = receive_tampered([bytes(stream)])
+    got, clean = receive_tampered([bytes(stream)], pq)
     assert not clean
     assert got == messages[: len(got)]
 
@@ -562,10 +566,11 @@ def frames_of(flights):
     return frames
 
 
-@settings(max_examples=200, deadline=None)
+@BOTH
+@settings(max_examples=120, deadline=None)
 @given(data=st.data())
-def test_frames_dropped_doubled_or_swapped_give_an_error_and_a_true_prefix(data):
-    flights, messages = conversation()
+def test_frames_dropped_doubled_or_swapped_give_an_error_and_a_true_prefix(pq, data):
+    flights, messages = conversation(pq)
     frames = frames_of(flights)
     at = data.draw(st.integers(0, len(frames) - 1))
     other = data.draw(st.integers(0, len(frames) - 1))
@@ -577,17 +582,18 @@ def test_frames_dropped_doubled_or_swapped_give_an_error_and_a_true_prefix(data)
         case _:
             changed = list(frames)
             changed[at], changed[other] = changed[other], changed[at]
-    got, clean = receive_tampered(changed)
+    got, clean = receive_tampered(changed, pq)
     assert got == messages[: len(got)]
     assert clean == (changed == frames)
 
 
+@BOTH
 @settings(max_examples=100, deadline=None)
-@given(position=st.integers(0, 1000), value=st.integers(0, 255))
-def test_a_changed_answer_never_convinces_the_dialling_side(position, value):
+@given(position=st.integers(0, 2500), value=st.integers(0, 255))
+def test_a_changed_answer_never_convinces_the_dialling_side(pq, position, value):
     world = World(b"one")
-    a = Session.dial(world.transport("ann"), expected=None)
-    b = Session.answer(world.transport("bob"))
+    a = Session.dial(world.transport("ann", pq), expected=None)
+    b = Session.answer(world.transport("bob", pq))
     list(b.receive(a.data_to_send(1 << 16), WALL))
     answer = bytearray(b.data_to_send(1 << 16))
     position %= len(answer)
@@ -602,8 +608,9 @@ def test_a_changed_answer_never_convinces_the_dialling_side(position, value):
     assert a.data_to_send(1 << 16) == b""
 
 
-def test_nothing_readable_is_on_the_wire(world):
-    flights, messages = conversation()
+@BOTH
+def test_nothing_readable_is_on_the_wire(world, pq):
+    flights, messages = conversation(pq)
     stream = b"".join(flights)
     assert b"ann" not in stream
     assert messages[1][:30] not in stream
