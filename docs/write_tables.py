@@ -88,6 +88,7 @@ _TITLES = {
     "sorted-set": "Sorted sets",
     "generic": "Keys",
     "transactions": "Transactions",
+    "hyperloglog": "HyperLogLog",
     "pubsub": "Channels",
     "durability": "Waiting for other nodes",
     "connection": "Connection",

@@ -48,7 +48,6 @@ _REASONS: dict[str, str] = {
     "ssubscribe sunsubscribe spublish pubsub|shardchannels pubsub|shardnumsub": _SHARDS,
     "setbit getbit bitcount bitpos bitfield bitfield_ro bitop": _BITS,
     "increx": "use INCRBY, then EXPIRE",
-    "pfadd pfcount pfmerge": _LATER,
     "bzpopmin bzpopmax bzmpop": _LATER,
     "geoadd geodist geohash geopos georadius georadiusbymember geosearch geosearchstore": _LATER,
     "lpush rpush lpushx rpushx lpop rpop lrange llen lindex lset linsert lrem ltrim lpos lmove "

@@ -217,7 +217,7 @@ class Service:
 
     def _change(self, key: bytes, event: str, log: int, stamp: int) -> Push:
         kind = self.keyspace.type_of(key)
-        value = self.keyspace.get(key) if kind == "string" else None
+        value = self.keyspace.text(key) if kind == "string" else None
         named = (kind or "none").encode()
         # An expiry is nobody's write: each node sees it by its own clock.
         author, wall_ms = self._author(log) if log >= 0 else b"", stamp_ms(stamp)

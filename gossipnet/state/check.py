@@ -29,10 +29,11 @@ from gossipnet.state.operations import (
     ScoreSet,
     SeenRefs,
     Set,
+    SketchAdd,
     Sum,
 )
 from gossipnet.state.record import Record
-from gossipnet.state.types import doubles
+from gossipnet.state.types import doubles, loglog
 from gossipnet.state.types.entry import ZSET
 from gossipnet.state.types.number import from_wire
 
@@ -71,6 +72,11 @@ def _check(operation: AnyOperation, heads: list[int], own: int) -> None:
         _check_path(operation.path, heads)
         if operation.path[-1][1] != 0:
             raise RemoteProtocolError("bad-record", "inserts at another author's place")
+        return
+    if isinstance(operation, SketchAdd):
+        _check_seen(operation.begun, heads)
+        if not loglog.sound(operation.hits):
+            raise RemoteProtocolError("bad-record", "no register of a HyperLogLog")
         return
     assert not isinstance(operation, OpenLog | Renew)
     _check_seen(operation.seen, heads)

@@ -229,9 +229,10 @@ class Core:
                 del self._watched[key]
 
     def type_of(self, key: bytes) -> str | None:
-        """One of `KINDS`, or None if the key does not show."""
+        """One of `KINDS` as clients know them, or None if the key does not show."""
         entry = self.entries.get(key)
-        return None if entry is None else kind_of(entry)
+        kind = None if entry is None else kind_of(entry)
+        return "string" if kind == "hyperloglog" else kind
 
 
 def _inverted(log_id: bytes) -> bytes:

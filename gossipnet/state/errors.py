@@ -54,6 +54,15 @@ class OutOfRange(KeyspaceError):
         super().__init__("increment or decrement would overflow (59-bit)")
 
 
+class NotASketch(KeyspaceError):
+    """The key holds a string that is no HyperLogLog."""
+
+    code = "WRONGTYPE"
+
+    def __init__(self) -> None:
+        super().__init__("Key is not a valid HyperLogLog string value.")
+
+
 class NoSuchKey(KeyspaceError):
     """RENAME and its like need a key."""
 

@@ -7,11 +7,12 @@ that will hold them is. Each type is a file; this one adds what works on keys of
 import random
 from collections.abc import Callable, Iterable
 
-from gossipnet.state import hashes, lists, sets, sorted_sets, strings
+from gossipnet.state import hashes, hyperloglogs, lists, sets, sorted_sets, strings
 from gossipnet.state.batch import Batch
 from gossipnet.state.core import Apply, Core
 from gossipnet.state.errors import NoSuchKey
 from gossipnet.state.hashes import Hashes
+from gossipnet.state.hyperloglogs import HyperLogLogs
 from gossipnet.state.lists import Lists
 from gossipnet.state.logs import Logs
 from gossipnet.state.operations import Delete
@@ -22,7 +23,7 @@ from gossipnet.state.types import members
 from gossipnet.state.types.entry import HASH, ZSET, compound_of, kind_of
 
 
-class Keyspace(Hashes, Sets, SortedSets, Lists):
+class Keyspace(HyperLogLogs, Hashes, Sets, SortedSets, Lists):
     """All keys."""
 
     def __init__(self, logs: Logs, open_batch: Callable[[bool], Batch]) -> None:
@@ -105,8 +106,13 @@ def _copy_list(keyspace: Keyspace, source: bytes, target: bytes) -> None:
     keyspace.store_list(target, keyspace.list_slice(source, 0, keyspace.list_len(source)))
 
 
+def _copy_sketch(keyspace: Keyspace, source: bytes, target: bytes) -> None:
+    keyspace.store_sketch(target, keyspace.sketch_ranks(source))
+
+
 _COPY: dict[str, Callable[[Keyspace, bytes, bytes], None]] = {
     "string": _copy_string,
+    "hyperloglog": _copy_sketch,
     "hash": _copy_hash,
     "set": _copy_set,
     "zset": _copy_scores,
@@ -147,6 +153,7 @@ APPLY: dict[type, Apply] = {
     **strings.APPLY,
     **hashes.APPLY,
     **sets.APPLY,
+    **hyperloglogs.APPLY,
     **sorted_sets.APPLY,
     **lists.APPLY,
 }

@@ -201,6 +201,20 @@ class ListSet(Operation, tag=15, frozen=True):
     seen: SeenRefs
 
 
+class SketchAdd(Operation, tag=24, frozen=True):
+    """Raise registers of a HyperLogLog.
+
+    Attributes:
+      key: Which.
+      hits: Three bytes each: register (14 bits) and rank (6 bits).
+      begun: The generations that were seen, by the dots that began them; none begins one.
+    """
+
+    key: Key
+    hits: Annotated[bytes, Meta(max_length=3 << 14)]
+    begun: SeenRefs
+
+
 class OpenLog(Operation, tag=64, frozen=True):
     """First operation of a log: who writes it, in which epoch, certified by whom."""
 
@@ -231,6 +245,7 @@ AnyOperation = (
     | ListInsert
     | ListRemove
     | ListSet
+    | SketchAdd
     | OpenLog
     | Renew
 )

@@ -2,15 +2,12 @@
 
 import shutil
 import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from conftest import need
 from resp_world import Caller, LoneMesh, open_service, parse_replies
+from stock_redis import running_redis
 
 SCRIPTS = {
     "subscriptions": (
@@ -38,20 +35,8 @@ SCRIPTS = {
 @pytest.fixture(scope="module")
 def stock() -> Iterator[str]:
     need(shutil.which("redis-server") is not None, "redis-server is not installed")
-    with tempfile.TemporaryDirectory(prefix="gn-", dir="/tmp") as folder:
-        path = str(Path(folder) / "redis.sock")
-        process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder],
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            end = time.monotonic() + 10
-            while not Path(path).exists() and time.monotonic() < end:
-                time.sleep(0.01)
-            yield path
-        finally:
-            process.terminate()
-            process.wait()
+    with running_redis() as path:
+        yield path
 
 
 class Theirs:

@@ -175,7 +175,7 @@ def _usage(session: "Session", args: list[bytes]) -> Reply:
     if kind is None:
         return None
     if kind == "string":
-        return _KEY_BYTES + len(key) + len(keyspace.get(key) or b"")
+        return _KEY_BYTES + len(key) + len(keyspace.text(key) or b"")
     if kind == "hash":
         parts = [len(name) + len(value) for name, value in keyspace.hash_items(key)]
     else:

@@ -10,6 +10,7 @@ from gossipnet.resp.numbers import decimal, integer
 from gossipnet.resp.options import DEADLINES, SYNTAX, check_writable, deadline
 from gossipnet.resp.replies import OK, CommandError, Reply
 from gossipnet.resp.table import HEAVY, KEY, KEYS, Command
+from gossipnet.state.errors import WrongType
 from gossipnet.state.writer import VALUE_MAX
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ _TOO_LONG = f"ERR string exceeds maximum allowed size ({VALUE_MAX} bytes)"
 
 
 def _get(session: "Session", args: list[bytes]) -> Reply:
-    return session.keyspace.get(args[1])
+    try:
+        return session.keyspace.get(args[1])
+    except WrongType:
+        return session.keyspace.text(args[1])  # a HyperLogLog; all else is refused again
 
 
 def _set(session: "Session", args: list[bytes]) -> Reply:
@@ -86,7 +90,7 @@ def _psetex(session: "Session", args: list[bytes]) -> Reply:
 
 def _mget(session: "Session", args: list[bytes]) -> Reply:
     keyspace = session.keyspace
-    return [keyspace.get(key) if keyspace.type_of(key) == "string" else None for key in args[1:]]
+    return [keyspace.text(key) if keyspace.type_of(key) == "string" else None for key in args[1:]]
 
 
 def _pairs(args: list[bytes], command: str) -> list[tuple[bytes, bytes]]:

@@ -1,0 +1,74 @@
+"""HyperLogLogs and streams under random operations and deliveries, as `test_convergence` has it."""
+
+import os
+import random
+from collections.abc import Callable
+
+import pytest
+from sites import WALL, mesh
+from test_convergence import KEYS, Wires, reloaded
+
+from gossipnet.state.errors import KeyspaceError
+from gossipnet.state.keyspace import Keyspace
+from gossipnet.state.replica import Replica
+
+SEEDS = range(1000 if os.environ.get("GOSSIPNET_SOAK") else 60)
+
+
+def actions(keyspace: Keyspace, rng: random.Random, wall: float) -> list[Callable[[], object]]:
+    key, other = rng.choice(KEYS), rng.choice(KEYS)
+    elements = [b"%d" % rng.randrange(40) for _each in range(rng.randrange(4))]
+    deadline = int(wall * 1000) + rng.randrange(1, 20_000)
+    return [
+        lambda: keyspace.sketch_add(key, elements),
+        lambda: keyspace.sketch_add(key, elements),
+        lambda: keyspace.sketch_merge(key, [key, other]),
+        lambda: keyspace.set(key, keyspace.text(other) or b"text"),
+        lambda: keyspace.delete(key),
+        lambda: keyspace.expire(key, deadline),
+        lambda: keyspace.copy(key, other),
+        lambda: keyspace.rename(key, other),
+        lambda: keyspace.add(key, [b"member"]),
+    ]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_equal_vectors_mean_equal_state(seed: int) -> None:
+    rng = random.Random(seed)
+    identities = mesh().identities
+    replicas = [
+        Replica(key=i.key, chain=i.chain, trust=i.trust, epoch=seed, wall=WALL) for i in identities
+    ]
+    wires = Wires(replicas, rng)
+    wall = WALL
+    for _step in range(60):
+        wall += rng.random()
+        site = rng.randrange(len(replicas))
+        replica = replicas[site]
+        wires.stored[site] += replica.advance(wall)
+        for _each in range(rng.randrange(4)):
+            try:
+                rng.choice(actions(replica.keyspace, rng, wall))()
+            except KeyspaceError:
+                continue
+        if rng.random() < 0.7:
+            wires.emit(site, replica.seal(wall))
+        wires.deliver(rng.randrange(len(replicas)), rng.randrange(6), wall)
+        states: dict[bytes, bytes] = {}
+        for each in replicas:
+            if not each.dirty:
+                seen = states.setdefault(each.digest(), each.state_digest())
+                assert seen == each.state_digest(), f"seed {seed}"
+    for site, replica in enumerate(replicas):
+        wires.emit(site, replica.seal(wall))
+    while any(wires.due):
+        for site in range(len(replicas)):
+            wires.deliver(site, 50, wall)
+    assert len({replica.digest() for replica in replicas}) == 1
+    assert len({replica.state_digest() for replica in replicas}) == 1, f"seed {seed}"
+    for replica in replicas:
+        replica.touch(wall)
+    for key in KEYS:
+        assert len({replica.keyspace.type_of(key) for replica in replicas}) == 1
+    for site, replica in enumerate(replicas):
+        reloaded(replica, wires.stored[site], identities[site], seed, wall)
