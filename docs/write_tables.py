@@ -86,6 +86,7 @@ _TITLES = {
     "hash": "Hashes",
     "set": "Sets",
     "sorted-set": "Sorted sets",
+    "list": "Lists",
     "generic": "Keys",
     "transactions": "Transactions",
     "hyperloglog": "HyperLogLog",

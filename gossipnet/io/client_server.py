@@ -146,6 +146,8 @@ class ClientServer:
                     work.append(key.data)
             for client in work:
                 self._serve(client)
+                if self._blocked and self.service.blocking.stirred:
+                    self._resume()  # before anybody who came later takes what they wait for
                 if time.monotonic() > turn_ends:
                     await self._yield()
                     turn_ends = time.monotonic() + TURN_SECONDS

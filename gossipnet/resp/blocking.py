@@ -6,6 +6,7 @@ commands, never inside one. Who waited longest is asked first. Knows no sockets 
 whoever serves clients keeps `Service.now` fresh and calls `Blocking.due`.
 """
 
+import heapq
 from collections.abc import Callable, Hashable, Iterable
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -72,6 +73,9 @@ class Blocking:
 
     def __init__(self) -> None:
         self._waiting: dict[Session, Blocked] = {}
+        self._arrivals: dict[Session, int] = {}
+        self._arrived = 0
+        self._times: list[tuple[float, int, Session]] = []
         self._topics: dict[Hashable, dict[Session, None]] = {}
         self._due: dict[Session, None] = {}
         self._ended: dict[Session, Reply] = {}
@@ -88,12 +92,17 @@ class Blocking:
     def add(self, session: "Session", blocked: Blocked) -> None:
         """A client waits from now on."""
         self._waiting[session] = blocked
+        self._arrived += 1
+        self._arrivals[session] = self._arrived
+        if blocked.until != inf:
+            heapq.heappush(self._times, (blocked.until, self._arrived, session))
         for topic in blocked.topics:
             self._topics.setdefault(topic, {})[session] = None
 
     def remove(self, session: "Session") -> None:
         """It waits no more, or is gone. May be called for anybody."""
         blocked = self._waiting.pop(session, None)
+        self._arrivals.pop(session, None)
         self._due.pop(session, None)
         self._ended.pop(session, None)
         if blocked is None:
@@ -123,21 +132,24 @@ class Blocking:
         self.wake()
         return True
 
+    @property
+    def stirred(self) -> bool:
+        """Whether something has happened that somebody waits for."""
+        return bool(self._due)
+
     def deadline(self) -> float:
         """``Service.now`` at which somebody's time is over; infinity if never."""
-        return min((blocked.until for blocked in self._waiting.values()), default=inf)
+        times = self._times
+        while times and self._arrivals.get(times[0][2]) != times[0][1]:
+            heapq.heappop(times)  # it has been answered
+        return times[0][0] if times else inf
 
     def due(self, now: float) -> "list[Session]":
         """Who may be answered now, in the order in which they began to wait."""
-        if not self._due and self.deadline() > now:
-            return []
-        chosen = [
-            session
-            for session, blocked in self._waiting.items()
-            if session in self._due or blocked.until <= now
-        ]
-        self._due.clear()
-        return chosen
+        while self.deadline() <= now:
+            self._due[heapq.heappop(self._times)[2]] = None
+        chosen, self._due = self._due, {}
+        return sorted(chosen, key=lambda session: self._arrivals[session])
 
     def writes(self, session: "Session") -> bool:
         """Whether the reply of one that waits is to wait for the disk."""

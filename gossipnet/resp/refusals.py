@@ -15,7 +15,7 @@ _ACL = "who may do what is written in certificates: gossipnet invite --allow VER
 _CONFIG = "settings are flags, GOSSIPNET_* and config.toml; restart the daemon to change them"
 _MEASURE = "it is not measured"
 _SCRIPT = "scripts cannot be replicated; use MULTI and EXEC"
-_LATER = "this type is not there yet; strings, counters, hashes, sets and sorted sets are"
+_LATER = "this type is not there yet; see COMMAND LIST for what is"
 _PUBSUB = "publish and subscribe are not there yet; GOSSIP WATCH tells of changes to keys"
 _BITS = "bits of strings are not there yet"
 _DEBUG = "it would reach into the daemon"
@@ -48,10 +48,7 @@ _REASONS: dict[str, str] = {
     "ssubscribe sunsubscribe spublish pubsub|shardchannels pubsub|shardnumsub": _SHARDS,
     "setbit getbit bitcount bitpos bitfield bitfield_ro bitop": _BITS,
     "increx": "use INCRBY, then EXPIRE",
-    "bzpopmin bzpopmax bzmpop": _LATER,
     "geoadd geodist geohash geopos georadius georadiusbymember geosearch geosearchstore": _LATER,
-    "lpush rpush lpushx rpushx lpop rpop lrange llen lindex lset linsert lrem ltrim lpos lmove "
-    "rpoplpush blpop brpop blmove brpoplpush lmpop blmpop": _LATER,
     "xadd xlen xrange xrevrange xread xdel xtrim xinfo xgroup xreadgroup xack xclaim xautoclaim "
     "xpending xsetid": _LATER,
     "hexpire hpexpire hexpireat hpexpireat httl hpttl hexpiretime hpexpiretime hpersist hgetdel "

@@ -4,12 +4,13 @@ NX, XX, GT and LT are judged on this node's view. ZPOPMIN on two nodes at once m
 member twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gossipnet.resp.commands import sorted_combinations, sorted_ranges
+from gossipnet.resp.commands import blocking_pops, sorted_combinations, sorted_ranges
 from gossipnet.resp.numbers import double, integer
 from gossipnet.resp.options import SYNTAX, ScanOptions, count_option, picked, scan_cursor
+from gossipnet.resp.pops import first_scored, numbered_keys, pop_options, pop_scored
 from gossipnet.resp.replies import NO_ARRAY, CommandError, Reply, double_text
 from gossipnet.resp.scored import Pairs, scored
 from gossipnet.resp.table import HEAVY, KEY, NUMBERED, Command
@@ -121,65 +122,23 @@ def _ranks(*, reverse: bool) -> Callable[["Session", list[bytes]], Reply]:
 # ---------------------------------------------------------------- taking members away
 
 
-def popped(session: "Session", key: bytes, count: int, *, highest: bool) -> Pairs:
-    """Take members with the lowest scores, or the highest, from a sorted set."""
-    keyspace = session.keyspace
-    ranking = keyspace.ranking(key)
-    count = min(count, len(ranking))
-    if highest:
-        found = ranking.slice(len(ranking) - count, len(ranking))[::-1]
-    else:
-        found = ranking.slice(0, count)
-    keyspace.score_remove(key, [name for _score, name in found])
-    return [(name, score) for score, name in found]
-
-
 def _pops(*, highest: bool) -> Callable[["Session", list[bytes]], Reply]:
     def pop(session: "Session", args: list[bytes]) -> Reply:
         if len(args) > 3:
             raise CommandError(SYNTAX)
         count = count_option(args[2]) if len(args) == 3 else 1
-        pairs = popped(session, args[1], count, highest=highest)
+        pairs = pop_scored(session, args[1], count, highest=highest)
         # Nested in RESP3, but for the single pair of a call without a count.
         return scored(session, pairs, nested=len(args) == 3)
 
     return pop
 
 
-def numbered_keys(args: list[bytes], at: int) -> tuple[list[bytes], list[bytes]]:
-    """(keys, words behind them) of a command that says at ``at`` how many keys follow."""
-    count = integer(args[at], 1, error="ERR numkeys should be greater than 0")
-    keys, rest = args[at + 1 : at + 1 + count], args[at + 1 + count :]
-    if not rest:
-        raise CommandError(SYNTAX)
-    return keys, rest
-
-
-def pop_options(rest: list[bytes], ends: tuple[bytes, bytes]) -> tuple[bool, int]:
-    """(whether the second of two ends is meant, COUNT) of ZMPOP and its like."""
-    end = rest[0].upper()
-    if end not in ends:
-        raise CommandError(SYNTAX)
-    if len(rest) == 1:
-        return end == ends[1], 1
-    if len(rest) != 3 or rest[1].upper() != b"COUNT":
-        raise CommandError(SYNTAX)
-    return end == ends[1], integer(rest[2], 1, error="ERR count should be greater than 0")
-
-
-def first_popped(session: "Session", keys: Sequence[bytes], count: int, *, highest: bool) -> Reply:
-    """ZMPOP: pop from the first key that has members; None if none has."""
-    for key in keys:
-        pairs = popped(session, key, count, highest=highest)
-        if pairs:
-            return [key, [[name, score] for name, score in pairs]]
-    return None
-
-
 def _zmpop(session: "Session", args: list[bytes]) -> Reply:
     keys, rest = numbered_keys(args, 1)
     highest, count = pop_options(rest, (b"MIN", b"MAX"))
-    return first_popped(session, keys, count, highest=highest) or NO_ARRAY
+    found = first_scored(session, keys, count, highest=highest)
+    return NO_ARRAY if found is None else [found[0], [list(pair) for pair in found[1]]]
 
 
 # ---------------------------------------------------------------- looking through members
@@ -245,5 +204,6 @@ ROWS = [
             "2.8.0", _SLOW, KEY, HEAVY // 4),
     *sorted_ranges.ROWS,
     *sorted_combinations.ROWS,
+    *blocking_pops.SORTED_ROWS,
 ]
 # fmt: on
