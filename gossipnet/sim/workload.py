@@ -100,6 +100,8 @@ class Workload:
         self._strings = [b"string:%d" % n for n in range(keys)]
         self._hashes = [b"hash:%d" % n for n in range(keys)]
         self._sets = [b"set:%d" % n for n in range(keys)]
+        self._scores = [b"zset:%d" % n for n in range(keys)]
+        self._lists = [b"list:%d" % n for n in range(keys)]
         self._mixed = [b"any:%d" % n for n in range(keys)]
         self._names = [b"f%d" % n for n in range(8)]
         table: list[tuple[int, Operation]] = [
@@ -113,6 +115,13 @@ class Workload:
             (10, self._add),
             (6, self._remove),
             (2, self._store_set),
+            (6, self._score_set),
+            (6, self._score_increment),
+            (3, self._score_remove),
+            (8, self._push),
+            (6, self._pop),
+            (3, self._insert),
+            (2, self._assign),
             (4, self._expire),
             (2, self._persist),
             (4, self._delete),
@@ -163,7 +172,11 @@ class Workload:
         return rng.choice(self._mixed if rng.random() < 0.15 else own)
 
     def _any_key(self, rng: random.Random) -> bytes:
-        return rng.choice(rng.choice((self._strings, self._hashes, self._sets, self._mixed)))
+        return rng.choice(
+            rng.choice(
+                (self._strings, self._hashes, self._sets, self._scores, self._lists, self._mixed)
+            )
+        )
 
     def _value(self, rng: random.Random) -> bytes:
         self._serial += 1
@@ -211,6 +224,37 @@ class Workload:
         one, other = rng.choice(self._sets), rng.choice(self._sets)
         union = dict.fromkeys([*keyspace.members(one), *keyspace.members(other)])
         keyspace.store_set(rng.choice(self._sets), list(union))
+
+    def _score_set(self, keyspace: Keyspace, rng: random.Random) -> None:
+        names = rng.sample(self._names, rng.randrange(1, 4))
+        key = self._key(rng, self._scores)
+        keyspace.score_set(key, [(name, rng.randrange(-99, 100) / 10) for name in names])
+
+    def _score_increment(self, keyspace: Keyspace, rng: random.Random) -> None:
+        key, by = self._key(rng, self._scores), rng.choice((0.1, 0.7, -1.3, 1e16, -1e16))
+        keyspace.score_increment(key, rng.choice(self._names), by)
+
+    def _score_remove(self, keyspace: Keyspace, rng: random.Random) -> None:
+        names = rng.sample(self._names, rng.randrange(1, 4))
+        keyspace.score_remove(self._key(rng, self._scores), names)
+
+    def _push(self, keyspace: Keyspace, rng: random.Random) -> None:
+        values = [self._value(rng) for _ in range(rng.randrange(1, 4))]
+        keyspace.list_push(self._key(rng, self._lists), values, left=rng.random() < 0.5)
+
+    def _pop(self, keyspace: Keyspace, rng: random.Random) -> None:
+        key, count = self._key(rng, self._lists), rng.randrange(1, 4)
+        keyspace.list_pop(key, count, left=rng.random() < 0.5)
+
+    def _insert(self, keyspace: Keyspace, rng: random.Random) -> None:
+        key = self._key(rng, self._lists)
+        rank = rng.randrange(keyspace.list_len(key) + 1)
+        keyspace.list_insert(key, rank, [self._value(rng)])
+
+    def _assign(self, keyspace: Keyspace, rng: random.Random) -> None:
+        key = self._key(rng, self._lists)
+        rank = rng.randrange(keyspace.list_len(key) or 1)
+        keyspace.list_set(key, rank, self._value(rng))
 
     def _expire(self, keyspace: Keyspace, rng: random.Random) -> None:
         key = self._any_key(rng)
