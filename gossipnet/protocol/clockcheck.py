@@ -100,15 +100,17 @@ class ClockWatch:
 
     def start(self) -> None:
         """Begin to look."""
-        self._context.timers.set("clock", self._context.after(1.0, 0.1), self._look)
+        self._base = self._context.wall - self._context.now
+        self._context.timers.set("clock", self._context.after(1.0, 0.1), self.look)
 
     def passed(self) -> None:
         """Time has come in: if the clock has jumped, look before anything is stamped by it."""
         base = self._context.wall - self._context.now
         if self._base is not None and abs(base - self._base) > TOLERATED:
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Compare; called also when a peer has told its clock."""
         context = self._context
         self._base = context.wall - context.now
         complaint = certificate_complaint(
@@ -116,7 +118,7 @@ class ClockWatch:
         ) or clock_complaint(self._links.values(), context)
         if complaint is None and any(link.greeted for link in self._links.values()):
             complaint = stamp_complaint(self.stamped() - context.wall)
-        context.timers.set("clock", context.after(AGAIN if complaint else EVERY, 0.1), self._look)
+        context.timers.set("clock", context.after(AGAIN if complaint else EVERY, 0.1), self.look)
         if complaint is not None:
             if not self._wrong:
                 self._context.event("clock-wrong", complaint, "error")

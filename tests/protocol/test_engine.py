@@ -300,6 +300,7 @@ def test_a_wrong_clock_stops_writing_and_a_right_one_allows_it() -> None:
     net[1].kill()
     net[1].wall_offset = 3600.0
     net[1].start()
+    net.until(lambda: net[1].engine.keyspace.refusal is not None, 0.5)
     net.run(15)
     assert "ahead" in net[1].engine.status()["clock"]["complaint"]
     assert net[1].engine.keyspace.refusal is not None
