@@ -25,7 +25,8 @@ DIAL_DEADLINE = 2.0
 """Seconds for resolving, connecting and the handshake of one dial."""
 
 PROBE_DEADLINE = 1.0
-"""The same when the dial is to find out whether a member is still there."""
+"""The same when the dial is to find out whether a member is still there; four of its round trips
+come on top, for connecting and the handshake take three."""
 
 DIALS_AT_ONCE = 4
 """Neighbour dials under way at one time."""
@@ -233,7 +234,11 @@ class Overlay:
         return True
 
     def _dial(self, attempt: Attempt) -> None:
-        deadline = PROBE_DEADLINE if attempt.purpose == "probe" else DIAL_DEADLINE
+        deadline = DIAL_DEADLINE
+        if attempt.purpose == "probe":
+            member = self._membership.members.get(attempt.node) if attempt.node else None
+            rtt = (member.rtt if member else None) or 0.0
+            deadline = min(DIAL_DEADLINE, PROBE_DEADLINE + 4 * rtt)
         self._dial_number += 1
         self.attempts[self._dial_number] = attempt
         self._backoff_of(attempt.address).tried_at = self._context.now
