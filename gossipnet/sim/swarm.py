@@ -59,7 +59,7 @@ def draw(seed: int, nodes: int, operations: int = 200, duration: float = 30.0) -
         operations=operations,
         burst=rng.choice((1, 8, 30)) if operations <= 300 else rng.choice((8, 30, 100)),
         keys=rng.choice((1, 3, 10)),
-        healed_within=HEALED_WITHIN if loss < 0.1 else 6 * HEALED_WITHIN,
+        healed_within=HEALED_WITHIN * (6 if loss > 0.1 else 3 if latency is far else 1),
         hard=loss >= 0.1,
         early=True,
     )
