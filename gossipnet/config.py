@@ -37,6 +37,7 @@ class Settings(NamedTuple):
       log_level: ``debug``, ``info``, ``warning`` or ``error``.
       log_format: ``text`` or ``json``, one line an event.
       mesh_secret: File with the mesh's secret; None: ``mesh.secret`` in the home, if it is there.
+      key_command: Prints the node's key file, in place of ``identity.key``; None: no command.
       pq: Hybrid post-quantum handshakes: ``off``, ``prefer`` or ``require``.
       max_clients: Most connections the local socket serves at once.
       notify_keyspace_events: Which changes of keys are told on channels, in Redis's letters.
@@ -53,6 +54,7 @@ class Settings(NamedTuple):
     log_format: str = "text"
     max_clients: int = 1000
     pq: str = "prefer"
+    key_command: str | None = None
     mesh_secret: Path | None = None
     notify_keyspace_events: str = ""
 
@@ -200,6 +202,12 @@ def _path(value: object) -> Path:
     raise ValueError("is not a path")
 
 
+def _command(value: object) -> str:
+    if isinstance(value, str) and value.strip() and "\0" not in value:
+        return value
+    raise ValueError('is not a command: write "PROGRAM ARGUMENT ..."')
+
+
 def _client_count(value: object) -> int:
     number = int(value) if isinstance(value, str) and value.isdecimal() else value
     if isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= 100_000:
@@ -217,6 +225,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),
     "max_clients": _client_count,
+    "key_command": _command,
     "pq": _one_of("off", "prefer", "require"),
     "mesh_secret": _path,
     "notify_keyspace_events": _event_flags,

@@ -23,6 +23,7 @@ from gossipnet.identity.meshsecret import read_mesh_secret
 from gossipnet.io.accounts import Ledger
 from gossipnet.io.admission import Admission
 from gossipnet.io.driver import Driver
+from gossipnet.io.keysource import key_source
 from gossipnet.io.listener import Listener, bind
 from gossipnet.io.lock import lock_home
 from gossipnet.io.logs import log_event
@@ -163,7 +164,7 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
     Raises an ExceptionGroup when one of its tasks fails.
     """
     with lock_home(settings.home) as lock:
-        home = Home(settings.home)
+        home = Home(settings.home, key_source(settings.key_command, os.environ))
         identity = home.load()
         secret = read_mesh_secret(settings.home, settings.mesh_secret)
         admission = Admission()

@@ -1,6 +1,7 @@
 """``gossipnet join``: enter a mesh with a token. `run` uses the same for ``--token``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,13 +52,15 @@ def _execute(arguments: argparse.Namespace) -> int:
     token = read_token(given, arguments.token_file)
 
     from gossipnet.identity.home import Home
+    from gossipnet.io.keysource import key_source
 
-    home = Home(home_of(arguments))
+    settings = settings_of(arguments)
+    home = Home(home_of(arguments), key_source(settings.key_command, os.environ))
     if home.exists():
         node = _already(arguments, home, token)
         say(f"{home_of(arguments)} holds a node of this mesh already; the token was not used")
     else:
-        node = enrol_now(home, token, name, addresses, settings_of(arguments).mesh_secret)
+        node = enrol_now(home, token, name, addresses, settings.mesh_secret)
     _tell(arguments, node)
     next_step(suggestion(arguments, "run"), always=True)
     return 0

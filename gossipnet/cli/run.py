@@ -1,6 +1,7 @@
 """``gossipnet run``: the daemon, in the foreground; its log goes to standard error."""
 
 import argparse
+import os
 
 from gossipnet.cli.init import add_name, node_name
 from gossipnet.cli.join import add_mesh_secret, enrol_now, read_token
@@ -68,8 +69,9 @@ def _execute(arguments: argparse.Namespace) -> int:
 def _enter(arguments: argparse.Namespace, settings: Settings) -> None:
     """Join, unless an earlier start has done so: a service is started with the same words again."""
     from gossipnet.identity.home import Home
+    from gossipnet.io.keysource import key_source
 
-    home = Home(settings.home)
+    home = Home(settings.home, key_source(settings.key_command, os.environ))
     if home.exists():
         say(f"{settings.home} holds a node already; the token is not needed")
         return

@@ -39,12 +39,13 @@ def seal(signatures: Sequence[tuple[int, bytes]], body: bytes) -> bytes:
     return b"".join(parts)
 
 
-def open_envelope(data: bytes, limit: int) -> Envelope:
+def open_envelope(data: bytes, limit: int, most: int = MAX_SIGNATURES) -> Envelope:
     """Take an envelope apart.
 
     Args:
       data: As received.
       limit: Longer is refused.
+      most: So many signatures at most.
 
     Raises:
       CertificateError: ``malformed``.
@@ -53,7 +54,7 @@ def open_envelope(data: bytes, limit: int) -> Envelope:
         raise CertificateError("malformed", f"{len(data)} bytes")
     count = data[0]
     body_at = 1 + count * _ENTRY_BYTES
-    if not 1 <= count <= MAX_SIGNATURES or len(data) <= body_at:
+    if not 1 <= count <= most or len(data) <= body_at:
         raise CertificateError("malformed", "signatures")
     signatures = tuple(
         (data[at], data[at + 1 : at + _ENTRY_BYTES]) for at in range(1, body_at, _ENTRY_BYTES)

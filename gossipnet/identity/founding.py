@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gossipnet.errors import IdentityError
 from gossipnet.identity.capability import EVERYTHING, READ_AND_WRITE, Capability
 from gossipnet.identity.certificate import NODE_SECONDS
+from gossipnet.identity.envelope import MAX_SIGNATURES
 from gossipnet.identity.issuer import MEMBER, Issuer, issue_by_root
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.root import make_root
@@ -44,12 +45,46 @@ def found_with_root(
     Raises:
       IdentityError: A name does not do.
     """
-    root_key = SecretKey.generate(entropy)
+    identity, root_keys = found_with_roots(mesh, name, entropy, wall)
+    return identity, root_keys[0]
+
+
+def found_with_roots(
+    mesh: str,
+    name: str,
+    entropy: Callable[[int], bytes],
+    wall: float,
+    *,
+    threshold: int = 1,
+    authorities: int = 1,
+    recovery: bytes | None = None,
+) -> tuple[NodeIdentity, tuple[SecretKey, ...]]:
+    """Found a mesh: its first node, which is an issuer, and the authorities' keys.
+
+    Args:
+      mesh: The mesh's name.
+      name: The founding node's name.
+      entropy: Asked for the seeds of the authorities, of issuer and node, then for two serials.
+      wall: Unix seconds.
+      threshold: How many authorities must sign what the root signs.
+      authorities: How many there are.
+      recovery: Public half of a recovery key.
+
+    Raises:
+      IdentityError: A name or a number does not do.
+    """
+    if not 1 <= threshold <= authorities <= MAX_SIGNATURES:
+        raise IdentityError(
+            f"{threshold} of {authorities} authorities cannot be: there are 1 to {MAX_SIGNATURES} "
+            "of them, and up to as many must sign"
+        )
+    root_keys = tuple(SecretKey.generate(entropy) for _ in range(authorities))
     issuer_key = SecretKey.generate(entropy)
     key = SecretKey.generate(entropy)
-    trust = Trust(make_root(mesh, root_key, int(wall)))
+    root = make_root(mesh, root_keys, int(wall), threshold=threshold, recovery=recovery)
+    trust = Trust(root)
     issuer_chain = issue_by_root(
-        root_key, trust, issuer_key.public_key, name, wall=wall, entropy=entropy
+        root_keys, trust, issuer_key.public_key, name, wall=wall, entropy=entropy
     )
     chain = Issuer(issuer_key, issuer_chain, trust).issue(
         key.public_key, name, wall=wall, entropy=entropy, roles=FOUNDER, capabilities=EVERYTHING
@@ -57,7 +92,7 @@ def found_with_root(
     identity = NodeIdentity.assemble(
         key, chain, trust, issuer_key=issuer_key, issuer_chain=issuer_chain
     )
-    return identity, root_key
+    return identity, root_keys
 
 
 def admit(

@@ -1,8 +1,9 @@
 """A node's home folder, as far as identity goes: which files there are, and that they are whole.
 
-``identity.key`` and ``issuer.key`` hold seeds, ``root.key`` the mesh's root key, and
-``identity.cert`` everything public: root record, certificate chains. That one is written last and
-in one step, so a home either has a complete identity or none. All are 0600 in a folder of 0700.
+``identity.key`` and ``issuer.key`` hold seeds, ``root.key`` the mesh's root key (`rootkeys` tells
+of several), and ``identity.cert`` everything public: root records, certificate chains. That one is
+written last and in one step, so a home either has a complete identity or none. All are 0600 in a
+folder of 0700.
 
 The database, the socket and the daemon's lock in the same folder are others' business.
 """
@@ -17,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from gossipnet.errors import CertificateError, HomeError, IdentityError
+from gossipnet.identity import rootkeys
 from gossipnet.identity.certificate import MAX_CERTIFICATE_BYTES
 from gossipnet.identity.files import (
     alone,
@@ -27,13 +29,12 @@ from gossipnet.identity.files import (
     remove,
     write_private,
 )
-from gossipnet.identity.founding import found_with_root
+from gossipnet.identity.founding import found_with_roots
 from gossipnet.identity.keyfile import (
     MAX_KEY_FILE_BYTES,
     is_encrypted,
     read_root,
     read_seed,
-    write_root,
     write_seed,
 )
 from gossipnet.identity.node import NodeIdentity
@@ -73,10 +74,12 @@ class Home:
 
     Args:
       path: The folder; it need not be there yet.
+      node_key: Gives the node's key, in place of ``identity.key``; may raise `IdentityError`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, node_key: Callable[[], SecretKey] | None = None) -> None:
         self.path = path
+        self._node_key = node_key
 
     def __repr__(self) -> str:
         return f"<Home {self.path}>"
@@ -97,26 +100,40 @@ class Home:
         passphrase: str | None,
         entropy: Callable[[int], bytes],
         wall: float,
+        threshold: int = 1,
+        authorities: int = 1,
+        recovery: bytes | None = None,
     ) -> NodeIdentity:
         """Found a mesh with this home as its first node.
 
         Args:
           mesh: The mesh's name.
           name: This node's name.
-          passphrase: Protects the root key; None writes it in plain.
+          passphrase: Protects the root keys; None writes them in plain.
           entropy: ``entropy(n)`` gives n unpredictable bytes.
           wall: Unix seconds.
+          threshold: How many authorities must sign what the root signs.
+          authorities: How many there are.
+          recovery: Public half of a recovery key.
 
         Raises:
           HomeError: There is a node here already, or the folder or disk will not do.
-          IdentityError: A name or the passphrase will not do.
+          IdentityError: A name, a number or the passphrase will not do.
         """
-        identity, root_key = found_with_root(mesh, name, entropy, wall)
+        identity, root_keys = found_with_roots(
+            mesh,
+            name,
+            entropy,
+            wall,
+            threshold=threshold,
+            authorities=authorities,
+            recovery=recovery,
+        )
         issuer = identity.issuer
         assert issuer is not None
-        root_text = write_root(root_key, passphrase, entropy)
+        root_files = rootkeys.sealed(1, root_keys, passphrase, entropy)
         with self._setting_up():
-            for file in (ROOT_KEY, ISSUER_KEY, NODE_KEY):
+            for file in (*root_files, ISSUER_KEY, NODE_KEY):
                 if self._has(file):
                     raise HomeError(
                         f"{self._file(file)} is there without {CERTIFICATE}: it may be the key of "
@@ -124,7 +141,7 @@ class Home:
                         "away, or choose another folder with --home"
                     )
             write_private(self._file(_UNFINISHED), b"gossipnet init is at work here\n")
-            write_private(self._file(ROOT_KEY), root_text)
+            rootkeys.write_all(self.path, root_files)
             write_private(self._file(ISSUER_KEY), write_seed("issuer", issuer.key))
             write_private(self._file(NODE_KEY), write_seed("node", identity.key))
             self._write_public(_Public(identity.trust.encode(), identity.chain, issuer.chain))
@@ -217,6 +234,21 @@ class Home:
         issuer_chain = () if identity.issuer is None else identity.issuer.chain
         self._write_public(_Public(identity.trust.encode(), identity.chain, issuer_chain))
 
+    def adopt_root(self, data: bytes) -> NodeIdentity:
+        """Keep a new version of the root.
+
+        Raises:
+          HomeError: The disk will not do.
+          CertificateError: The version does not hold.
+          IdentityError: It does not follow any that is here, or this node's own certificates do
+            not hold under it.
+        """
+        identity = self.load()
+        if identity.trust.adopt(data) is None:
+            raise IdentityError("this version of the root does not follow any that is known here")
+        self.renew(identity)
+        return self.load()
+
     def root_key(self, passphrase: str | None) -> SecretKey:
         """The mesh's root key, if this home has it.
 
@@ -278,7 +310,9 @@ class Home:
                 remove(left)
             if self._has(_UNFINISHED):
                 # Nobody was ever told of that mesh: its certificate was to be written last.
-                for file in (ROOT_KEY, ISSUER_KEY, NODE_KEY, _UNFINISHED):
+                for path in rootkeys.found_in(self.path):
+                    remove(path)
+                for file in (ISSUER_KEY, NODE_KEY, _UNFINISHED):
                     remove(self._file(file))
             yield
 
@@ -301,6 +335,8 @@ class Home:
             raise IdentityError(f"{self._file(file)} is not the key that was certified")
 
     def _stored_key(self, file: str, kind: str) -> SecretKey:
+        if file == NODE_KEY and self._node_key is not None:
+            return self._node_key()
         path = self._file(file)
         return read_seed(kind, read_private(path, MAX_KEY_FILE_BYTES), str(path))
 

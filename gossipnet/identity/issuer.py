@@ -3,7 +3,7 @@
 Refuses to sign what no node would accept, so that a mistake is told where it is made.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gossipnet import ids
 from gossipnet.errors import CertificateError, IdentityError
@@ -216,7 +216,7 @@ class Issuer:
 
 
 def issue_by_root(
-    root_key: SecretKey,
+    root_key: SecretKey | Sequence[SecretKey],
     trust: Trust,
     subject: bytes,
     name: str,
@@ -228,7 +228,7 @@ def issue_by_root(
     """Certify an issuer that may hand out everything and make one more generation of issuers.
 
     Args:
-      root_key: The mesh's only authority.
+      root_key: The mesh's authority, or at least as many of them as must sign.
       trust: The mesh.
       subject: The issuer's public key.
       name: Its node's name.
@@ -237,12 +237,11 @@ def issue_by_root(
       ttl: For how many seconds.
 
     Raises:
-      IdentityError: The key is not this mesh's authority, or the name does not do.
+      IdentityError: The keys are not this mesh's authorities, or too few, or the name does not do.
       CertificateError: ``bad-key``.
     """
     check_name(name, "a node")
-    if trust.root.authorities != (root_key.public_key,):
-        raise IdentityError(f"this root key is not the authority of mesh {trust.mesh_name!r}")
+    signers = root_signers(root_key, trust)
     check_public_key(subject)
     body = encode_body(
         mesh_id=trust.mesh_id,
@@ -256,4 +255,33 @@ def issue_by_root(
         issuer=None,
         path_len=FOUNDER_PATH_LEN,
     )
-    return (seal([(0, sign(root_key, Domain.CERTIFICATE, trust.mesh_id, body))], body),)
+    signatures = [
+        (number, sign(key, Domain.CERTIFICATE, trust.mesh_id, body)) for number, key in signers
+    ]
+    return (seal(signatures, body),)
+
+
+def root_signers(
+    keys: SecretKey | Sequence[SecretKey], trust: Trust
+) -> list[tuple[int, SecretKey]]:
+    """Exactly as many of the newest root's authorities as must sign, each with its number.
+
+    Raises:
+      IdentityError: These keys are too few.
+    """
+    held = [keys] if isinstance(keys, SecretKey) else list(keys)
+    root = trust.root
+    by_public = {key.public_key: key for key in held}
+    signers = [
+        (number, by_public[public])
+        for number, public in enumerate(root.authorities)
+        if public in by_public
+    ]
+    if len(signers) < root.threshold:
+        if root.threshold == 1:
+            raise IdentityError(f"this root key is not the authority of mesh {trust.mesh_name!r}")
+        raise IdentityError(
+            f"{root.threshold} of the {len(root.authorities)} authority keys of mesh "
+            f"{trust.mesh_name!r} must sign, and {len(signers)} of them are here"
+        )
+    return signers[: root.threshold]

@@ -80,6 +80,13 @@ class Revocations:
             found += [r for step in self.trust.steps(chain) for r in self._striking(step)]
         return found
 
+    def strikes(self, node: NodeId, chain: Iterable[bytes]) -> bool:
+        """Whether a node that shows this chain does not count, for whatever reason."""
+        held = tuple(chain)
+        return bool(self.against(node, held)) or any(
+            self.trust.withdrawn(fingerprint) for fingerprint, _below in self.trust.steps(held[-1:])
+        )
+
     def void_from(self, log: LogId, author: NodeId, steps: Mapping[Step, int]) -> int:
         """The first sequence number of a log that is void, or `NEVER`.
 
@@ -94,6 +101,8 @@ class Revocations:
             if self.in_force(revocation):
                 first = min(first, revocation.cut.get(log, 0) + 1)
         for step, since in steps.items():
+            if self.trust.withdrawn(step[0]):
+                first = min(first, since)
             for revocation in self._striking(step):
                 first = min(first, max(since, revocation.cut.get(log, 0) + 1))
         return first

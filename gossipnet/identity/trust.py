@@ -1,7 +1,9 @@
-"""What a node believes: its mesh's root record, and by it every certificate chain.
+"""What a node believes: its mesh's root records, and by them every certificate chain.
 
-A verdict is a function of the root, the chain's bytes and, if asked, the time: every node comes to
-the same. Knows nothing of files, links or secrets.
+A verdict is a function of the roots, the chain's bytes and, if asked, the time: every node comes to
+the same. An issuer's certificate that an earlier version of the root signed holds as long as the
+newest one lists it; what it did before is still read (`Trust.verify_past_chain`), for a record is
+void by a rule of its own (`withdrawn`). Knows nothing of files, links or secrets.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,10 +12,12 @@ from datetime import UTC, datetime
 import msgspec
 
 from gossipnet import ids
-from gossipnet.errors import BadSignature, CertificateError
+from gossipnet.errors import BadSignature, CertificateError, RemoteProtocolError
 from gossipnet.identity import capability
 from gossipnet.identity.certificate import Certificate, decode_certificate
+from gossipnet.identity.envelope import Envelope
 from gossipnet.identity.root import RootRecord, decode_root
+from gossipnet.identity.roots import Roots
 from gossipnet.identity.signing import Domain, check_public_key, verify
 from gossipnet.ids import MeshId, node_id
 
@@ -24,37 +28,61 @@ below it is about; empty for the leaf."""
 CLOCK_SECONDS = 300
 """How far this node's clock and an issuer's may differ."""
 
-MAX_TRUST_BYTES = 16_384
-_MAX_ROOTS = 1
+MAX_TRUST_BYTES = 49_152
+"""Of all versions together: they must fit into the message that lets a newcomer in."""
 _REMEMBERED = 4096
+_ISSUERS_REMEMBERED = 1024
 
 _decoder: msgspec.msgpack.Decoder[tuple[bytes, ...]] = msgspec.msgpack.Decoder(tuple[bytes, ...])
 
 
 class Trust:
-    """One mesh's root, and the certificates that were found good under it.
+    """One mesh's roots, and the certificates that were found good under them.
+
+    Args:
+      root: The first version.
 
     Attributes:
-      root: The newest root record.
+      roots: All versions that are known.
       mesh_id: Hash of the first root record.
       mesh_name: For people.
-      root_version: Of the newest root record.
     """
 
     def __init__(self, root: RootRecord) -> None:
-        self.root = root
+        self.roots = Roots(root)
         self.mesh_id: MeshId = root.mesh_id
         self.mesh_name = root.name
-        self.root_version = root.version
         # Keyed by the certificate's own bytes, which name the issuer whose key was used.
         self._good: dict[bytes, Certificate] = {}
+        self._by_root: dict[bytes, Envelope] = {}
+        self._holds: dict[bytes, bool] = {}
+
+    @property
+    def root(self) -> RootRecord:
+        """The newest root record."""
+        return self.roots.newest
+
+    @property
+    def root_version(self) -> int:
+        """Of the newest root record."""
+        return self.roots.newest.version
+
+    def adopt(self, data: bytes) -> RootRecord | None:
+        """Take in a version of the root, of whatever row; None if it cannot be placed.
+
+        Raises:
+          CertificateError: It does not hold.
+        """
+        record = self.roots.add(data)
+        self._holds.clear()
+        return record
 
     def __repr__(self) -> str:
         return f"<Trust in {self.mesh_name} {ids.short(self.mesh_id)}>"
 
     def encode(self) -> bytes:
-        """For a file or a newcomer: a msgpack array of the root records, the first one first."""
-        return msgspec.msgpack.encode((self.root.data,))
+        """For a file or a newcomer: a msgpack array of the versions, the first one first."""
+        return msgspec.msgpack.encode(tuple(record.data for record in self.roots.chain))
 
     @classmethod
     def decode(cls, data: bytes, mesh_id: bytes | None = None) -> "Trust":
@@ -73,12 +101,16 @@ class Trust:
             roots = _decoder.decode(data)
         except (msgspec.DecodeError, RecursionError):
             raise CertificateError("malformed", "root record") from None
-        if not 1 <= len(roots) <= _MAX_ROOTS:
-            raise CertificateError("malformed", "a root record newer than this program knows")
+        if not roots:
+            raise CertificateError("malformed", "no root record")
         root = _signed_by_itself(roots[0])
         if mesh_id is not None and root.mesh_id != mesh_id:
             raise CertificateError("wrong-mesh", f"the root record of {root.name!r}")
-        return cls(root)
+        trust = cls(root)
+        for later in roots[1:]:
+            if trust.adopt(later) is None:
+                raise CertificateError("malformed", "versions of the root that do not follow")
+        return trust
 
     def verify_chain(self, chain: Sequence[bytes], wall: float | None) -> Certificate:
         """Judge a node's certificate chain.
@@ -93,20 +125,43 @@ class Trust:
         Raises:
           CertificateError: The reason is one of ``malformed``, ``unknown-role``, ``too-long``,
             ``wrong-mesh``, ``wrong-issuer``, ``bad-key``, ``bad-signature``,
-            ``not-within-issuer``, ``not-a-node``, ``expired``, ``not-yet-valid``.
+            ``not-within-issuer``, ``not-a-node``, ``expired``, ``not-yet-valid``, ``withdrawn``.
         """
-        leaf = self._verify(chain, wall)
+        leaf, top = self._verify(chain, wall)
+        self._check_newest(top)
         if leaf.path_len is not None:
             raise CertificateError("not-a-node", "an issuer's certificate is no node's")
         return leaf
 
-    def verify_past_chain(self, chain: Sequence[bytes]) -> Certificate:
-        """Judge the chain of what was signed some time ago, whatever the time is.
+    def verify_past_chain(self, chain: Sequence[bytes], wall: float | None = None) -> Certificate:
+        """Judge a chain under whatever version of the root: of what was signed some time ago.
 
         Raises:
-          CertificateError: As `verify_chain`.
+          CertificateError: As `verify_chain`, but for ``withdrawn``.
         """
-        return self.verify_chain(chain, None)
+        leaf, _top = self._verify(chain, wall)
+        if leaf.path_len is not None:
+            raise CertificateError("not-a-node", "an issuer's certificate is no node's")
+        return leaf
+
+    def withdrawn(self, fingerprint: bytes) -> bool:
+        """Whether this is a certificate of the root's that the newest version does not stand by."""
+        envelope = self._by_root.get(fingerprint)
+        if envelope is None:
+            return False
+        holds = self._holds.get(fingerprint)
+        if holds is None:
+            holds = fingerprint in self.root.issuers or _signed(self.root, envelope)
+            self._holds[fingerprint] = holds
+        return not holds
+
+    def _check_newest(self, certificate: Certificate) -> None:
+        if self.withdrawn(certificate.fingerprint):
+            raise CertificateError(
+                "withdrawn",
+                f"version {self.root_version} of the root does not stand by the certificate of "
+                f"{certificate.name!r}",
+            )
 
     def steps(self, chain: Iterable[bytes]) -> tuple[Step, ...]:
         """The steps of a chain, leaf first.
@@ -128,17 +183,22 @@ class Trust:
         Raises:
           CertificateError: As `verify_chain`; ``wrong-issuer`` if it is a node's.
         """
-        leaf = self._verify(chain, wall)
+        leaf, top = self._verify(chain, wall)
+        self._check_newest(top)
         if leaf.path_len is None:
             raise CertificateError("wrong-issuer", "a node's certificate is no issuer's")
         return leaf
 
-    def _verify(self, chain: Sequence[bytes], wall: float | None) -> Certificate:
+    def _verify(
+        self, chain: Sequence[bytes], wall: float | None
+    ) -> tuple[Certificate, Certificate]:
+        """The first and the last certificate of a chain that holds."""
         if len(chain) > MAX_CHAIN:
             raise CertificateError("too-long", f"{len(chain)} certificates")
         if not chain:
             raise CertificateError("malformed", "no certificate")
         above: Certificate | None = None
+        top: Certificate | None = None
         depth = len(chain)
         for data in reversed(chain):
             depth -= 1
@@ -148,8 +208,10 @@ class Trust:
             if wall is not None:
                 check_time(certificate, wall)
             above = certificate
+            top = top or certificate
         assert above is not None
-        return above
+        assert top is not None
+        return above, top
 
     def _certificate(self, data: bytes, above: Certificate | None) -> Certificate:
         """One certificate of a chain, with the verified one above it; None for the root."""
@@ -164,7 +226,7 @@ class Trust:
         check_public_key(certificate.subject)
         try:
             if above is None:
-                self.root.verify(Domain.CERTIFICATE, envelope)
+                self._check_root(certificate, envelope)
             else:
                 if [signer for signer, _signature in envelope.signatures] != [0]:
                     raise CertificateError("malformed", "signatures")
@@ -180,6 +242,17 @@ class Trust:
             del self._good[next(iter(self._good))]
         self._good[data] = certificate
         return certificate
+
+    def _check_root(self, certificate: Certificate, envelope: Envelope) -> None:
+        """Find a version of the root that signed an issuer's certificate."""
+        if certificate.path_len is None:
+            raise CertificateError("wrong-issuer", "the root signs issuers only")
+        if not any(_signed(record, envelope) for record in self.roots.every()):
+            raise BadSignature
+        if len(self._by_root) >= _ISSUERS_REMEMBERED:
+            self._by_root.clear()
+            self._good.clear()
+        self._by_root[certificate.fingerprint] = envelope
 
 
 def check_time(certificate: Certificate, wall: float) -> None:
@@ -245,6 +318,14 @@ def _signed_by_itself(data: bytes) -> RootRecord:
         return decode_root(data)
     except BadSignature:
         raise CertificateError("bad-signature", "root record") from None
+
+
+def _signed(record: RootRecord, envelope: Envelope) -> bool:
+    try:
+        record.verify(Domain.CERTIFICATE, envelope)
+    except RemoteProtocolError:
+        return False
+    return True
 
 
 def _when(wall: float) -> str:

@@ -219,6 +219,7 @@ class Engine:
         self.life.forbidden = self.standing.revoking.refuses
         self.relay.reception.refusal = self.standing.revoking.refusal_of_key
         self.standing.closes(self.life.close, self._cease)
+        self.standing.rooting.changed = self._on_root
 
     # -- driving -------------------------------------------------------------------------------
 
@@ -370,6 +371,14 @@ class Engine:
           UserError: This node may not, or nobody or more than one is meant; see `Revoking.revoke`.
         """
         return self.standing.revoking.revoke(node, reason)
+
+    def root(self) -> dict[str, object]:
+        """``gossipnet root show``."""
+        return self.standing.rooting.show()
+
+    def bring_root(self, data: bytes) -> None:
+        """Take in a version of the root that a person brings; raises `UserError`."""
+        self.standing.rooting.bring(data)
 
     def leave(self) -> None:
         """Sign off: the others stop expecting this node. A later start returns to the mesh."""
@@ -525,6 +534,12 @@ class Engine:
         self.replica.renew(identity.chain)
         self.presence.say()
         self.context.effects.append(Renewed(identity))
+
+    def _on_root(self) -> None:
+        """Another version of the root counts: say so, and keep it with the certificates."""
+        if self.ready:
+            self.presence.say()
+        self.context.effects.append(Renewed(self.identity))
 
     def _on_clock(self, complaint: str | None) -> None:
         """Records stamped far ahead would wait in every peer's quarantine: better refuse them."""

@@ -73,7 +73,7 @@ class LinkLife:
         self.gave_up: Callable[[NodeId], None] = lambda _node: None
         self.busy: Callable[[PeerLink], bool] = lambda _link: False
         self.opening: Callable[[PeerLink], None] = lambda _link: None
-        self.forbidden: Callable[[PeerLink], bool] = lambda _link: False
+        self.forbidden: Callable[[PeerLink], str] = lambda _link: ""
 
     def start(self) -> None:
         """Begin to look for links that have no use."""
@@ -94,15 +94,20 @@ class LinkLife:
             self._context.now,
         )
         refusal = self._refusal(node)
-        if not refusal and self.forbidden(link):
+        verdict = "" if refusal else self.forbidden(link)
+        if verdict == "revoked":
             self._overlay.avoid(node)
-            refusal = "revoked"
+            refusal = verdict
         if refusal:
             self._context.close(link.number, refusal)
             return
         link.intent = self._overlay.intent("" if attempt is None else attempt.purpose, node)
         self._links[link.number] = link
         self.opening(link)
+        if verdict:
+            link.limbo = True
+            self._give_up_without_hello(link, verdict)
+            return
         vector, total, members = self.digests()
         hello = Hello(
             protocol=PROTOCOL_VERSION,
@@ -116,10 +121,13 @@ class LinkLife:
             member=self._membership.own.entry,
         )
         self._context.send(link.number, Lane.CONTROL, hello)
+        self._give_up_without_hello(link, "no-hello")
+
+    def _give_up_without_hello(self, link: PeerLink, reason: str) -> None:
         self._context.timers.set(
             ("hello", link.number),
             self._context.now + HELLO_WITHIN,
-            lambda: self.close(link, "no-hello"),
+            lambda: self.close(link, reason),
         )
 
     def refreshed(self, event: Refreshed) -> None:
@@ -127,8 +135,9 @@ class LinkLife:
         link = self._links.get(event.link)
         if link is not None:
             link.peer = event.peer
-            if self.forbidden(link):
-                self.close(link, "revoked")
+            verdict = self.forbidden(link)
+            if verdict:
+                self.close(link, verdict)
 
     def _refusal(self, node: NodeId) -> str:
         if node == self._membership.me:
@@ -147,6 +156,8 @@ class LinkLife:
         """
         if link.greeted:
             raise RemoteProtocolError("second-hello")
+        if link.limbo:
+            return
         self._context.timers.cancel(("hello", link.number))
         if hello.protocol != PROTOCOL_VERSION:
             self._context.event(

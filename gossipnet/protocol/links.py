@@ -29,6 +29,7 @@ class PeerLink:
       up_at: ``now`` when it came up.
       heard_at: ``now`` when authenticated bytes last arrived.
       greeted: Its Hello has arrived.
+      limbo: The newest root known here withdrew its issuer: roots are compared, nothing else.
       instance: The peer's process, from its Hello.
       incarnation: The peer's incarnation when it said Hello.
       neighbour: Both sides agreed to be neighbours; only such links carry gossip.
@@ -54,6 +55,7 @@ class PeerLink:
     up_at: float
     heard_at: float
     greeted: bool = False
+    limbo: bool = False
     instance: bytes = b""
     incarnation: int = 0
     neighbour: bool = False

@@ -236,6 +236,7 @@ class Membership:
             zone=self._zone,
             software=self._software,
             certificate=self.identity.certificate.fingerprint[:16],
+            root=self._trust.root_version,
         )
         signed = encode(body)
         signature = sign(self.identity.key, Domain.MEMBER, self._trust.mesh_id, signed)
@@ -309,7 +310,7 @@ class Membership:
         """Verify a chain once; no time check, for a record outlives its certificate's renewal."""
         leaf = self._chains.get(chain)
         if leaf is None:
-            leaf = self._trust.verify_chain(chain, None)
+            leaf = self._trust.verify_past_chain(chain)
             if len(self._chains) >= MEMBERS_MAX:
                 self._chains.clear()
             self._chains[chain] = leaf

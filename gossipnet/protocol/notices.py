@@ -23,7 +23,9 @@ PIECE_BYTES = 128 * 1024
 PER_MESSAGE = 256
 
 Take = Callable[[bytes], bytes | None]
-"""Judges a payload: its id if it is news, None if not; raises `RemoteProtocolError`."""
+"""Judges a payload: its id if it is to be kept, None if not; raises `RemoteProtocolError`."""
+Rank = Callable[[bytes], int]
+"""Which of one kind go first; raises `RemoteProtocolError`."""
 
 
 class Noticeboard:
@@ -31,6 +33,7 @@ class Noticeboard:
 
     Attributes:
       kinds: What judges the payloads of each kind.
+      ranks: What orders payloads of one kind, where that matters.
     """
 
     def __init__(self, context: Context, links: dict[int, PeerLink]) -> None:
@@ -40,6 +43,7 @@ class Noticeboard:
         self._hashes: set[bytes] = set()
         self._sum = 0
         self.kinds: dict[int, Take] = {}
+        self.ranks: dict[int, Rank] = {}
         # Set by the engine.
         self.taken: Callable[[set[int]], None] = lambda _kinds: None
         self.stored: Callable[[], None] = lambda: None
@@ -53,10 +57,10 @@ class Noticeboard:
 
     # -- taking in -----------------------------------------------------------------------------
 
-    def restore(self, meta: Mapping[str, bytes]) -> None:
-        """Load what an earlier process stored; nothing is said or stored again."""
-        stored = [value for name, value in meta.items() if name.startswith(META)]
-        for notice in sorted(stored):
+    def restore(self, meta: Mapping[str, bytes], others: Iterable[bytes] = ()) -> None:
+        """Load what an earlier process stored, and ``others``; nothing is said or stored again."""
+        stored = [value for name, value in meta.items() if name.startswith(META) and value]
+        for notice in sorted({*stored, *others}, key=self._order):
             try:
                 self._take(notice)
             except (RemoteProtocolError, BadSignature):
@@ -81,7 +85,7 @@ class Noticeboard:
     def _admit(self, notices: Iterable[bytes], source: int | None) -> None:
         fresh: list[bytes] = []
         try:
-            for notice in sorted(notices, key=lambda notice: notice[:1]):
+            for notice in sorted(notices, key=self._order):
                 found = self._take(notice)
                 if found is not None:
                     self._context.meta[META + found.hex()] = notice
@@ -92,11 +96,18 @@ class Noticeboard:
                 self._spread(fresh, source)
                 self.taken({notice[0] for notice in fresh})
 
+    def _order(self, notice: bytes) -> tuple[int, int]:
+        rank = self.ranks.get(notice[0])
+        try:
+            return notice[0], 0 if rank is None else rank(notice[1:])
+        except RemoteProtocolError:
+            return notice[0], 0  # whoever takes it will say what is wrong with it
+
     def _take(self, notice: bytes) -> bytes | None:
         digest = hashlib.blake2b(notice, digest_size=16).digest()
         if digest in self._hashes:
             return None
-        take = self.kinds.get(notice[0]) if notice else None
+        take = self.kinds.get(notice[0])
         if take is None:
             raise RemoteProtocolError("bad-notice", "of no known kind")
         found = take(notice[1:])
@@ -127,7 +138,7 @@ class Noticeboard:
         """Send notices over one link, in pieces."""
         piece: list[bytes] = []
         size = 0
-        for notice in sorted(notices, key=lambda notice: notice[:1]):
+        for notice in sorted(notices, key=self._order):
             if piece and (size + len(notice) > PIECE_BYTES or len(piece) >= PER_MESSAGE):
                 self._context.send(link, Lane.CONTROL, Notices(piece))
                 piece, size = [], 0

@@ -41,7 +41,7 @@ class Revoking:
 
     Attributes:
       revocations: All that are known.
-      own: What strikes this node itself; empty while nothing does.
+      own: Why this node itself does not count any more; empty while it does.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class Revoking:
         self._links = links
         self._told: set[NodeId] = set()
         self.revocations: Revocations = replica.revocations
-        self.own: list[Revocation] = []
+        self.own = ""
         board.kinds[REVOCATION] = self._take
-        membership.struck = lambda node, chain: bool(self.revocations.against(node, chain))
+        membership.struck = self.revocations.strikes
         # Set by the engine.
         self.close: Callable[[PeerLink, str], None] = lambda _link, _reason: None
         self.cease: Callable[[], None] = lambda: None
@@ -92,70 +92,93 @@ class Revoking:
     def apply(self) -> None:
         """What is known has changed: bring members, links and state in line with it."""
         for member in self._membership.members.values():
-            struck = self.revocations.against(member.id, member.chain)
-            if bool(struck) != member.revoked:
-                self._mark(member, struck)
+            revoked = self.revocations.strikes(member.id, member.chain)
+            if revoked != member.revoked:
+                self._mark(member, revoked)
         for link in list(self._links.values()):
-            struck = self.revocations.against(link.node, link.peer.chain)
-            if struck:
-                self._board.send(link.number, self._board.payloads_of(r.id for r in struck))
+            struck = self.revocations.strikes(link.node, link.peer.chain)
+            if link.limbo:
+                if not struck:
+                    self.close(link, "root-changed")  # its next link will be like any other
+            elif struck:
+                self._explain(link)
                 self.close(link, "revoked")
         if self._replica.revocations_changed():
             self._rebuilding.begin()
         self._look_at_own()
 
-    def _mark(self, member: Member, struck: list[Revocation]) -> None:
-        member.revoked = bool(struck)
+    def _explain(self, link: PeerLink) -> None:
+        """Send a peer what strikes it, so that it can stop instead of knocking for ever."""
+        struck = self.revocations.against(link.node, link.peer.chain)
+        ids = [revocation.id for revocation in struck]
+        if not struck:
+            ids = [record.hash for record in self._trust.roots.chain]
+        self._board.send(link.number, self._board.payloads_of(ids))
+
+    def _mark(self, member: Member, revoked: bool) -> None:
+        member.revoked = revoked
         member.since = self._context.now
         self._membership.judged(member)
-        if not struck:
+        if not revoked:
             self._context.event("member-pardoned", f"{member.name} counts again", node=member.id)
             return
         self._judgement.clear(member, "revoked")
         self._context.event(
             "member-revoked",
-            f"{member.name} was revoked by {_why(struck)}",
+            f"{member.name} was revoked by {self._why(member.id, member.chain)}",
             "warning",
             member.id,
         )
 
+    def _why(self, node: NodeId, chain: tuple[bytes, ...]) -> str:
+        struck = self.revocations.against(node, chain)
+        if struck:
+            return _told(struck)
+        return f"version {self._trust.root_version} of the root (it withdrew the issuer)"
+
     def _look_at_own(self) -> None:
-        struck = self.revocations.against(self._identity.node_id, self._identity.chain)
-        if bool(struck) == bool(self.own):
-            self.own = struck
+        node, chain = self._identity.node_id, self._identity.chain
+        before = self.own
+        self.own = self._why(node, chain) if self.revocations.strikes(node, chain) else ""
+        if bool(self.own) == bool(before):
             return
-        self.own = struck
-        if not struck:
+        if not self.own:
             self._replica.bar("")
             self._context.event(
-                "own-pardon", "this node counts again: restart it to enter the mesh", "warning"
+                "own-pardon",
+                "this node counts again: if it was cut off by a revocation, restart it",
+                "warning",
             )
             return
         self._replica.bar(
-            f"this node was revoked by {_why(struck)}; to return it needs a new key and an "
+            f"this node was revoked by {self.own}; to return it needs a new key and an "
             "invitation: `gossipnet join` in another home"
         )
-        self._context.event("own-revocation", f"this node was revoked by {_why(struck)}", "error")
-        self.cease()
+        self._context.event("own-revocation", f"this node was revoked by {self.own}", "error")
+        if self.revocations.against(node, chain):
+            self.cease()  # else another version of the root may stand by it yet
 
     # -- links ---------------------------------------------------------------------------------
 
-    def refuses(self, link: PeerLink) -> bool:
-        """Whether a link that has come up must end: its peer is told why."""
-        struck = self.revocations.against(link.node, link.peer.chain)
-        if not struck:
-            return False
+    def refuses(self, link: PeerLink) -> str:
+        """Why a link that has come up must end, or empty; the peer is told.
+
+        ``revoked`` ends it at once; ``withdrawn`` once roots were compared: the peer may know of a
+        version that stands by it.
+        """
+        if not self.revocations.strikes(link.node, link.peer.chain):
+            return ""
         self._context.counters["revoked_refused"] += 1
         if link.node not in self._told and len(self._told) < KNOCKS_TOLD:
             self._told.add(link.node)
             self._context.event(
                 "link-refused",
-                f"{link.peer.name} was revoked by {_why(struck)}",
+                f"{link.peer.name} was revoked by {self._why(link.node, link.peer.chain)}",
                 "warning",
                 link.node,
             )
-        self._board.send(link.number, self._board.payloads_of(r.id for r in struck))
-        return True
+        self._explain(link)
+        return "revoked" if self.revocations.against(link.node, link.peer.chain) else "withdrawn"
 
     def refusal_of_key(self, node: NodeId) -> str:
         """Why this key may not join, or empty."""
@@ -164,7 +187,7 @@ class Revoking:
         struck = self.revocations.against(node, ())
         if not struck:
             return ""
-        return f"this key was revoked by {_why(struck)}: join from a new home, which has another"
+        return f"this key was revoked by {_told(struck)}: join from a new home, which has another"
 
     # -- making --------------------------------------------------------------------------------
 
@@ -300,11 +323,11 @@ class Revoking:
         """For ``gossipnet status``."""
         return {
             "known": len(self.revocations),
-            "own": _why(self.own) if self.own else "",
+            "own": self.own,
             "rebuilding": self._rebuilding.active,
         }
 
 
-def _why(struck: list[Revocation]) -> str:
+def _told(struck: list[Revocation]) -> str:
     first = min(struck, key=lambda revocation: (revocation.wall, revocation.id))
     return f"{first.signer_name} ({first.reason or 'no reason was given'})"

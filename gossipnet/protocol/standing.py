@@ -1,7 +1,7 @@
 """Who counts, and since when not: notices about trust and all that follows, under one roof.
 
-Composes `Noticeboard` (keeps and spreads signed statements), `Revoking` (what they mean for members
-and links) and `Rebuilding` (what they mean for the state).
+Composes `Noticeboard` (keeps and spreads signed statements), `Rooting` (versions of the root),
+`Revoking` (what they mean for members and links) and `Rebuilding` (what they mean for the state).
 """
 
 from collections.abc import Callable, Mapping
@@ -18,24 +18,39 @@ from gossipnet.protocol.effects import LogRead
 from gossipnet.protocol.judgement import Judgement
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member, Membership
-from gossipnet.protocol.notices import META, REVOCATION, Noticeboard
+from gossipnet.protocol.notices import META, REVOCATION, ROOT, Noticeboard
 from gossipnet.protocol.rebuilding import Rebuilding
 from gossipnet.protocol.revoking import Revoking
+from gossipnet.protocol.rooting import Rooting
 from gossipnet.state.replica import Replica
 
 
 def known_revocations(meta: Mapping[str, bytes], trust: Trust) -> Revocations:
     """Revocations among the named values of a database, for a `Replica` that is about to be loaded.
 
-    Loaded without them it would first apply what is void, and then have to compute it anew.
+    Loaded without them it would first apply what is void, and then have to compute it anew. The
+    versions of the root that are there go into ``trust`` before.
     """
     found = Revocations(trust)
-    for name, notice in meta.items():
-        if name.startswith(META) and notice[:1] == bytes((REVOCATION,)):
+    notices = [notice for name, notice in meta.items() if name.startswith(META)]
+    left = [notice[1:] for notice in notices if notice[:1] == bytes((ROOT,))]
+    before = 0
+    while len(left) != before:  # each may have to wait for the one that it follows
+        before = len(left)
+        left = [data for data in left if not _adopted(data, trust)]
+    for notice in notices:
+        if notice[:1] == bytes((REVOCATION,)):
             # What cannot be read is told when the noticeboard reads it.
             with suppress(RemoteProtocolError):
                 found.add(decode_revocation(notice[1:], trust))
     return found
+
+
+def _adopted(data: bytes, trust: Trust) -> bool:
+    try:
+        return trust.adopt(data) is not None
+    except RemoteProtocolError:
+        return False
 
 
 class Standing:
@@ -53,6 +68,7 @@ class Standing:
     ) -> None:
         self.board = Noticeboard(context, links)
         self.rebuilding = Rebuilding(context, replica)
+        self.rooting = Rooting(context, identity.trust, membership, self.board)
         self.revoking = Revoking(
             context,
             identity,
@@ -64,11 +80,17 @@ class Standing:
             links,
         )
         self.board.stored = commits.hurry
-        self.board.taken = lambda _kinds: self.revoking.apply()
+        self.board.taken = self._on_taken
 
     def restore(self, meta: Mapping[str, bytes]) -> None:
         """Load what an earlier process stored; before members are."""
-        self.board.restore(meta)
+        self.board.restore(meta, (bytes((ROOT,)) + data for data in self.rooting.known()))
+        self.rooting.apply()
+
+    def _on_taken(self, kinds: set[int]) -> None:
+        if ROOT in kinds:
+            self.rooting.apply()
+        self.revoking.apply()
 
     def start(self) -> None:
         """Bring everything in line with what was loaded."""
@@ -91,4 +113,4 @@ class Standing:
 
     def status(self) -> dict[str, object]:
         """For ``gossipnet status``."""
-        return self.revoking.status()
+        return {**self.revoking.status(), "root": self.rooting.status()}

@@ -205,7 +205,7 @@ class Talk:
         if author == self._membership.me:
             counters["events_duplicate"] += 1
             return False
-        if member is None:
+        if member is None or member.revoked:
             counters["events_unknown"] += 1
             return False
         known = self._heard.get(author)
@@ -219,7 +219,7 @@ class Talk:
             counters["events_stale"] += 1
             return False
         try:
-            certificate = self._trust.verify_chain(member.chain, None)  # it was: this is looked up
+            certificate = self._trust.verify_past_chain(member.chain)  # it was: this is looked up
             mesh_id = self._trust.mesh_id
             verify(member.public_key, Domain.EVENT, mesh_id, event.body, event.signature)
         except (BadSignature, CertificateError) as error:

@@ -60,6 +60,7 @@ class MemberBody(Struct, array_like=True, frozen=True):
       software: Version of the program.
       certificate: First 16 bytes of the fingerprint of its certificate, so that whoever holds an
         older one knows to ask for the chain.
+      root: The newest version of the mesh's root that it knows.
     """
 
     version: Count
@@ -73,6 +74,7 @@ class MemberBody(Struct, array_like=True, frozen=True):
     zone: Annotated[str, Meta(max_length=63)]
     software: Annotated[str, Meta(max_length=31)]
     certificate: Annotated[bytes, Meta(max_length=16)] = b""
+    root: Count = 1
 
 
 class MemberEntry(Struct, array_like=True, frozen=True):

@@ -58,7 +58,7 @@ class OwnLog:
         self.epoch = epoch
         self.id: LogId = ids.log_id(key.public_key, epoch)
         self.author: NodeId = key.node_id
-        self.certificate = trust.verify_chain(chain, None)
+        self.certificate = trust.verify_past_chain(chain)
         self._batch: Batch | None = None
         self._sealed: list[AppliedRecord] = []
         self.barred = ""

@@ -388,7 +388,9 @@ def test_a_damaged_file_is_named(founded: Home, file: str) -> None:
     path = founded.path / file
     whole = path.read_bytes()
     damage = [b"", whole[:-9], whole[: len(whole) // 2], whole + b"x", bytes(len(whole))]
-    damage += [whole[:at] + b"\xff" + whole[at + 1 :] for at in range(0, len(whole), 11)]
+    damage += [
+        whole[:at] + bytes((whole[at] ^ 0xFF,)) + whole[at + 1 :] for at in range(0, len(whole), 11)
+    ]
     for broken in damage:
         path.write_bytes(broken)
         told = refused(founded)
