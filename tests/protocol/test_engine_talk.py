@@ -102,7 +102,7 @@ def test_a_restarted_author_is_heard() -> None:
     net[1].stop()
     net.run(1)
     net[1].start()
-    net.until(net.meshed, 20, "back")
+    net.until(lambda: net.meshed() and len(net[1].engine.overlay.neighbours) == 2, 20, "back")
     publish(net[1], b"c")
     net.run(1)
     assert [data for _channel, data in told["node2"]] == [b"a", b"b", b"c"]
