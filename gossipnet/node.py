@@ -165,7 +165,8 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
     """
     with lock_home(settings.home) as lock:
         home = Home(settings.home, key_source(settings.key_command, os.environ))
-        identity = home.load()
+        # In a thread: what gives the key may ask a person, and signals must be heard meanwhile.
+        identity = await trio.to_thread.run_sync(home.load, abandon_on_cancel=True)
         secret = read_mesh_secret(settings.home, settings.mesh_secret)
         admission = Admission()
         listener = Listener(await bind(settings.listen), admission)

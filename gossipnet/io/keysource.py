@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gossipnet.errors import HomeError, IdentityError
-from gossipnet.identity.files import read_private
 from gossipnet.identity.keyfile import MAX_KEY_FILE_BYTES, read_seed
 from gossipnet.identity.signing import SecretKey
 
@@ -41,10 +40,12 @@ def key_source(command: str | None, env: Mapping[str, str]) -> Source | None:
 
 
 def _from_credential(path: Path) -> SecretKey:
+    # systemd guards the folder; the file's owner and mode differ from version to version.
     try:
-        data = read_private(path, MAX_KEY_FILE_BYTES)
-    except FileNotFoundError:
-        raise HomeError(f"the credential {path} is gone: start the service anew") from None
+        with path.open("rb") as file:
+            data = file.read(MAX_KEY_FILE_BYTES + 1)
+    except OSError as error:
+        raise HomeError(f"cannot read the credential {path}: {error.strerror}") from None
     return read_seed("node", data, str(path))
 
 
