@@ -55,9 +55,10 @@ class Writer(Core):
         Args:
           size: Bytes that it will need, as far as known, so that room is made beforehand.
         """
-        batch = self.open_batch(False)
-        if not self._together and (batch.full or not batch.fits(size)):
-            self.open_batch(True)
+        if self.refusal is None:  # else nothing is written, and the clock may be the reason
+            batch = self.open_batch(False)
+            if not self._together and (batch.full or not batch.fits(size)):
+                self.open_batch(True)
         self._together += 1
         try:
             yield

@@ -179,3 +179,16 @@ def test_watch_sees_changes_by_anybody_and_by_the_clock(replica: Replica, keys: 
     assert not keys.changed_since(b"other", other)
     keys.unwatch(b"k")
     keys.unwatch(b"other")
+
+
+def test_a_refused_exec_takes_no_stamp(replica: Replica) -> None:
+    """The clock is why it is refused: one stamp of it would hide what is written later."""
+    replica.keyspace.set(b"before", b"1")
+    replica.seal(WALL)
+    before = replica.clock.last
+    replica.touch(WALL + 3600)
+    replica.keyspace.refusal = ("CLOCKSKEW", "an hour ahead")
+    with pytest.raises(WritesRefused), replica.keyspace.atomic():
+        replica.keyspace.set(b"meanwhile", b"1")
+    replica.seal(WALL)
+    assert replica.clock.last == before
