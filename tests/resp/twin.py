@@ -97,7 +97,7 @@ def numerically(reply: Any, name: bytes) -> Any:
 
 
 CLOCKED = {b"TTL": 1, b"EXPIRETIME": 1, b"PTTL": 1000, b"PEXPIRETIME": 1000}
-"""Replies that follow the clock, which moves on between two servers' answers: one second of slack."""
+"""Replies that follow the clock, which moves on between two answers: one second of slack."""
 
 
 def clocked(name: bytes, mine: Any, theirs: Any) -> bool:
