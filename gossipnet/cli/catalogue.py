@@ -23,6 +23,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "join": Entry("join", "enter a mesh with a token"),
         "renew": Entry("renew", "have this node's certificate renewed now"),
         "revoke": Entry("revoke", "shut a member out, for good"),
+        "root": Entry("root", "the keys that speak for the mesh: show, rotate, sign, import"),
         "leave": Entry("leave", "sign this machine off the mesh"),
     },
     "Look": {

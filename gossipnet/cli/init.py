@@ -4,10 +4,10 @@ import argparse
 import os
 import re
 import socket
-import sys
 import time
 
 from gossipnet.cli.options import Command, home_of, suggestion
+from gossipnet.cli.rootwords import new_passphrase, parse_rule, tell_recovery
 from gossipnet.cli.terminal import next_step, put_json, say
 from gossipnet.errors import UsageError, UserError
 
@@ -20,6 +20,13 @@ _OPEN_ROOT_KEY = (
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("mesh", metavar="MESH", nargs="?", default="mesh", help="default 'mesh'")
     add_name(parser)
+    parser.add_argument(
+        "--authorities",
+        type=parse_rule,
+        default=(1, 1),
+        metavar="K-of-N",
+        help="how many root keys there are, and how many must sign (default 1-of-1)",
+    )
     parser.add_argument(
         "--no-passphrase",
         action="store_true",
@@ -56,6 +63,8 @@ def _execute(arguments: argparse.Namespace) -> int:
     folder = home_of(arguments)
 
     from gossipnet.identity.home import Home
+    from gossipnet.identity.rootkeys import names, recovery_text
+    from gossipnet.identity.signing import SecretKey
 
     home = Home(folder)
     if home.exists():
@@ -63,9 +72,18 @@ def _execute(arguments: argparse.Namespace) -> int:
             f"{folder} already holds a node of a mesh: go on with "
             f"`{suggestion(arguments, 'run')}`, or choose another folder with --home"
         )
-    passphrase = None if arguments.no_passphrase else _passphrase()
+    passphrase = None if arguments.no_passphrase else new_passphrase()
+    threshold, authorities = arguments.authorities
+    recovery = SecretKey.generate(os.urandom)
     node = home.found(
-        mesh=mesh, name=name, passphrase=passphrase, entropy=os.urandom, wall=time.time()
+        mesh=mesh,
+        name=name,
+        passphrase=passphrase,
+        entropy=os.urandom,
+        wall=time.time(),
+        threshold=threshold,
+        authorities=authorities,
+        recovery=recovery.public_key,
     )
     from gossipnet import ids
 
@@ -77,36 +95,24 @@ def _execute(arguments: argparse.Namespace) -> int:
                 "name": name,
                 "node_id": ids.text(node.node_id),
                 "home": str(folder),
+                "authorities": f"{threshold}-of-{authorities}",
+                "recovery_key": recovery_text(recovery),
             }
         )
     say(f"mesh      {mesh:<15} {ids.short(node.trust.mesh_id)}   (the same on every machine)")
     say(f"node      {name:<15} {ids.short(node.node_id)}   key {folder}/identity.key, mode 0600")
     if passphrase is None:
         say(f"root key  {_OPEN_ROOT_KEY}")
-    else:
+    elif authorities == 1:
         say(f"root key  {folder}/root.key, under your passphrase: keep a copy off this machine")
+    else:
+        say(
+            f"root keys {folder}/{', '.join(names(1, authorities))}, under your passphrase; "
+            f"{threshold} of them must sign: carry them to different places"
+        )
+    tell_recovery(recovery_text(recovery))
     next_step(suggestion(arguments, "run"), always=True)
     return 0
-
-
-def _passphrase() -> str:
-    given = os.environ.get("GOSSIPNET_PASSPHRASE")
-    if given:
-        return given
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "a passphrase must protect the root key, and there is no terminal to ask for one: "
-            "set GOSSIPNET_PASSPHRASE, or say --no-passphrase"
-        )
-    import getpass
-
-    say("The root key lets machines into this mesh. A passphrase keeps it safe on disk.")
-    first = getpass.getpass("Passphrase: ")
-    if not first:
-        raise UsageError("an empty passphrase protects nothing: choose one, or say --no-passphrase")
-    if getpass.getpass("Once more: ") != first:
-        raise UsageError("the two passphrases differ: nothing was made, start again")
-    return first
 
 
 COMMANDS = {

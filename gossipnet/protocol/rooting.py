@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from gossipnet import ids
 from gossipnet.errors import CertificateError, UserError
+from gossipnet.identity.certificate import decode_certificate
 from gossipnet.identity.root import RootRecord, place_of
 from gossipnet.identity.trust import Trust
 from gossipnet.protocol.context import Context
@@ -102,7 +103,28 @@ class Rooting:
 
     def show(self) -> dict[str, object]:
         """For ``gossipnet root show``."""
-        return {**self.status(), "versions": [describe(one) for one in self._trust.roots.chain]}
+        return {
+            **self.status(),
+            "versions": [describe(one) for one in self._trust.roots.chain],
+            "issuers": self._issuers(),
+        }
+
+    def _issuers(self) -> list[dict[str, object]]:
+        """Issuers' certificates of the root's that members' chains end in."""
+        found: dict[bytes, str] = {}
+        for member in self._membership.members.values():
+            top = member.chain[-1]
+            fingerprint = self._trust.steps((top,))[0][0]
+            if fingerprint not in found:
+                found[fingerprint] = decode_certificate(top)[0].name
+        return [
+            {
+                "id": ids.text(fingerprint),
+                "name": name,
+                "holds": not self._trust.withdrawn(fingerprint),
+            }
+            for fingerprint, name in found.items()
+        ]
 
 
 def describe(record: RootRecord) -> dict[str, object]:

@@ -93,6 +93,14 @@ class MeshPort(Protocol):
         """Revoke a member; raises `gossipnet.errors.UserError`."""
         ...
 
+    def root(self) -> Mapping[str, Any]:
+        """Versions of the mesh's root, and how many members know which."""
+        ...
+
+    def bring_root(self, data: bytes) -> None:
+        """Take in a version of the root; raises `gossipnet.errors.UserError`."""
+        ...
+
     def leave(self) -> None:
         """Sign off the mesh."""
         ...

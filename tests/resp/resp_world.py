@@ -6,7 +6,7 @@ from typing import Any
 
 import hiredis
 
-from gossipnet.errors import NotFound
+from gossipnet.errors import NotFound, UserError
 from gossipnet.identity.founding import found_mesh
 from gossipnet.identity.home import NodeIdentity
 from gossipnet.ids import text
@@ -76,6 +76,13 @@ class LoneMesh:
     def revoke(self, node: str, reason: str) -> dict[str, object]:
         self.revoked.append((node, reason))
         return {"name": node, "id": "x" * 52, "already": False, "issuers": 0}
+
+    def root(self) -> dict[str, object]:
+        return {"version": 1, "rule": "1-of-1", "share": 1.0, "members": {"1": 1}, "versions": []}
+
+    def bring_root(self, data: bytes) -> None:
+        if data != b"good":
+            raise UserError("this version of the root does not hold")
 
     def leave(self) -> None:
         self.left = True

@@ -63,6 +63,15 @@ def test_revoke_passes_name_and_reason_on() -> None:
     assert len(mesh.revoked) == 2
 
 
+def test_root_is_shown_and_brought() -> None:
+    caller = Caller(open_service(), protocol=3)
+    assert caller.call("GOSSIP", "ROOT")[b"rule"] == b"1-of-1"
+    assert caller.call("GOSSIP", "ROOT", "IMPORT", b"good") == b"OK"
+    assert "does not hold" in caller.refusal("GOSSIP", "ROOT", "IMPORT", b"\x00bad")
+    for words in (["IMPORT"], ["EXPORT", "x"], ["IMPORT", "good", "x"]):
+        caller.refusal("GOSSIP", "ROOT", *words)
+
+
 @pytest.mark.parametrize(
     "words",
     [

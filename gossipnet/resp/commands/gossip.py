@@ -96,6 +96,16 @@ def _revoke(session: "Session", args: list[bytes]) -> Reply:
     return plain(session.service.mesh.revoke(args[2].decode("utf-8", "replace"), reason))
 
 
+def _root(session: "Session", args: list[bytes]) -> Reply:
+    mesh = session.service.mesh
+    if len(args) == 2:
+        return plain(mesh.root())
+    if len(args) != 4 or args[2].upper() != b"IMPORT":
+        raise CommandError(SYNTAX)
+    mesh.bring_root(args[3])
+    return OK
+
+
 def _leave(session: "Session", _args: list[bytes]) -> Reply:
     session.service.mesh.leave()
     session.service.left()
@@ -141,6 +151,9 @@ ROWS = [
         Command("gossip|revoke", _revoke, -3, "node [REASON text]",
                 "Shuts a member out for good; what it writes from now on counts nowhere.", _SINCE,
                 _ADMIN),
+        Command("gossip|root", _root, -2, "[IMPORT record]",
+                "Shows the mesh's root and who knows its newest version; takes in a next one.",
+                _SINCE, _ADMIN),
         Command("gossip|leave", _leave, 2, "", "Signs this node off the mesh; its daemon stops.",
                 _SINCE, "admin noscript no-multi"),
         Command("gossip|watch", _watch, -3, "pattern [pattern ...]",
