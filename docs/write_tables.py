@@ -83,6 +83,7 @@ that did not see each other end is in `docs/guarantees.md`.
 
 _TITLES = {
     "string": "Strings and counters",
+    "bitmap": "Bits of strings",
     "hash": "Hashes",
     "set": "Sets",
     "sorted-set": "Sorted sets",

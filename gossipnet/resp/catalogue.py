@@ -3,6 +3,7 @@
 from types import ModuleType
 
 from gossipnet.resp.commands import (
+    bitmaps,
     connection,
     gossip,
     hashes,
@@ -25,6 +26,7 @@ __all__ = ["LOOKUP", "REFUSED", "TABLE"]
 # In the order of the documentation, by the names that Redis's manual gives to groups.
 FAMILIES: dict[str, ModuleType] = {
     "string": strings,
+    "bitmap": bitmaps,
     "hash": hashes,
     "set": sets,
     "sorted-set": sorted_sets,

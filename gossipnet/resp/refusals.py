@@ -17,7 +17,6 @@ _MEASURE = "it is not measured"
 _SCRIPT = "scripts cannot be replicated; use MULTI and EXEC"
 _LATER = "this type is not there yet; see COMMAND LIST for what is"
 _PUBSUB = "publish and subscribe are not there yet; GOSSIP WATCH tells of changes to keys"
-_BITS = "bits of strings are not there yet"
 _DEBUG = "it would reach into the daemon"
 _STOP = "stop the daemon with SIGTERM, or sign off with GOSSIP LEAVE"
 _TRACK = "invalidation messages are not there yet; GOSSIP WATCH tells of changes to keys"
@@ -44,9 +43,7 @@ _REASONS: dict[str, str] = {
     "shutdown": _STOP,
     "substr": "it is deprecated; use GETRANGE",
     "stralgo lcs": "it is not needed for replicated state; GET both values and compare them",
-    "sort sort_ro": "sort what SMEMBERS returns in the client",
     "ssubscribe sunsubscribe spublish pubsub|shardchannels pubsub|shardnumsub": _SHARDS,
-    "setbit getbit bitcount bitpos bitfield bitfield_ro bitop": _BITS,
     "increx": "use INCRBY, then EXPIRE",
     "geoadd geodist geohash geopos georadius georadiusbymember geosearch geosearchstore": _LATER,
     "xadd xlen xrange xrevrange xread xdel xtrim xinfo xgroup xreadgroup xack xclaim xautoclaim "

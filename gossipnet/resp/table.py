@@ -24,7 +24,7 @@ KEY: Final = (1, 1, 1)
 KEYS: Final = (1, -1, 1)
 """All words are keys."""
 NO_KEYS: Final = (0, 0, 0)
-NUMBERED: Final = -2
+NUMBERED: Final = -1024
 """As ``last``: the word before ``first`` counts the keys."""
 
 HEAVY: Final = 64

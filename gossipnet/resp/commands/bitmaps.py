@@ -1,4 +1,4 @@
-"""Bits of strings. A string is one value: of concurrent changes to its bits the latest stays alone."""
+"""Bits of strings. A string is one value: of concurrent changes to its bits the latest stays."""
 
 import re
 from dataclasses import dataclass

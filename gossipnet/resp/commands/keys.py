@@ -7,6 +7,7 @@ this node sees under another name, in one record.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gossipnet.resp.commands import sorting
 from gossipnet.resp.glob import matcher
 from gossipnet.resp.numbers import integer
 from gossipnet.resp.options import (
@@ -231,5 +232,6 @@ ROWS = [
     container("object", "About the inside of keys.", [
         Command("object|refcount", _refcount, 3, "key", "Always 1.", "2.2.3", "readonly", _OBJECT),
     ], since="2.2.3"),
+    *sorting.ROWS,
 ]
 # fmt: on

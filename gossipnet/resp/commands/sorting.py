@@ -1,7 +1,6 @@
 """SORT: elements of a list, set or sorted set in another order, or what other keys say of them."""
 
 from collections.abc import Callable, Iterable
-from functools import cmp_to_key
 from typing import TYPE_CHECKING
 
 from gossipnet.resp.numbers import double, integer
@@ -24,6 +23,7 @@ class _Wanted:
       gets: Patterns of what to answer; none for the elements.
       limit: (offset, count), negative for all.
       descending, alpha: Options.
+      unsorted: BY a pattern that names no keys: leave the order as it is.
       store: Where to, or None.
     """
 
@@ -31,7 +31,7 @@ class _Wanted:
         self.by: bytes | None = None
         self.gets: list[bytes] = []
         self.limit = (0, -1)
-        self.descending = self.alpha = False
+        self.descending = self.alpha = self.unsorted = False
         self.store: bytes | None = None
         at = 0
         while at < len(words):
@@ -48,6 +48,7 @@ class _Wanted:
                 at += 1
             elif option == b"BY" and left >= 1:
                 self.by = words[at + 1]
+                self.unsorted = self.unsorted or b"*" not in self.by
                 at += 1
             elif option == b"GET" and left >= 1:
                 self.gets.append(words[at + 1])
@@ -56,25 +57,21 @@ class _Wanted:
                 raise CommandError(SYNTAX)
             at += 1
 
-    @property
-    def unsorted(self) -> bool:
-        """BY a pattern that names no keys: leave the order as it is."""
-        return self.by is not None and b"*" not in self.by
-
 
 def _elements(session: "Session", key: bytes, wanted: _Wanted) -> list[bytes]:
     keyspace = session.keyspace
     kind = keyspace.type_of(key)
-    if kind == "list":
-        return keyspace.list_slice(key, 0, keyspace.list_len(key))
     if kind == "set":
         return list(keyspace.members(key))
-    if kind == "zset":
-        names = [name for _score, name in keyspace.ranking(key)]
-        return names[::-1] if wanted.unsorted and wanted.descending else names
-    if kind is not None:
+    if kind == "list":
+        found = keyspace.list_slice(key, 0, keyspace.list_len(key))
+    elif kind == "zset":
+        found = [name for _score, name in keyspace.ranking(key)]
+    elif kind is not None:
         raise WrongType
-    return []
+    else:
+        return []
+    return found[::-1] if wanted.unsorted and wanted.descending else found
 
 
 def _looked_up(session: "Session", pattern: bytes, element: bytes) -> bytes | None:
@@ -125,7 +122,7 @@ def _sorts(*, stores: bool) -> Callable[["Session", list[bytes]], Reply]:
         elements = _elements(session, args[1], wanted)
         if wanted.unsorted and wanted.store is not None:
             if session.keyspace.type_of(args[1]) == "set":
-                elements.sort()  # a set has no order of its own: store the same one everywhere
+                elements.sort(reverse=wanted.descending)  # a set has no order
         elif not wanted.unsorted:
             elements = _order(session, elements, wanted)
         offset, count = max(wanted.limit[0], 0), wanted.limit[1]
