@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.ids import NodeId
+from gossipnet.protocol.clockcheck import clock_complaint
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.expiry import Expiry
 from gossipnet.protocol.links import PeerLink
@@ -33,6 +34,7 @@ class Certificates:
         self.expiry = Expiry(context, identity, membership, links)
         self.expiry.failure = lambda: self.renewal.failure
         self.renewal.renewed = self._adopt
+        self.renewal.doubtful = lambda: clock_complaint(links.values(), context) is not None
         # Set by the engine: takes the node's new identity.
         self.renewed: Callable[[NodeIdentity], None] = lambda _identity: None
 

@@ -113,9 +113,10 @@ class ClockWatch:
         """Compare; called also when a peer has told its clock."""
         context = self._context
         self._base = context.wall - context.now
-        complaint = certificate_complaint(
+        # Peers know best: by a wrong clock a good certificate looks as if it had ended.
+        complaint = clock_complaint(self._links.values(), context) or certificate_complaint(
             self.identity.certificate, context.wall
-        ) or clock_complaint(self._links.values(), context)
+        )
         if complaint is None and any(link.greeted for link in self._links.values()):
             complaint = stamp_complaint(self.stamped() - context.wall)
         context.timers.set("clock", context.after(AGAIN if complaint else EVERY, 0.1), self.look)

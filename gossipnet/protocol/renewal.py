@@ -84,7 +84,8 @@ class Renewal:
         self._rounds = 0
         self._not_until = 0.0
         self._jitter = context.rng.random()
-        # Set by the engine: takes the node's new identity.
+        # Set by `Certificates`: whether this machine's clock is in doubt; takes the new identity.
+        self.doubtful: Callable[[], bool] = lambda: False
         self.renewed: Callable[[NodeIdentity], None] = lambda _identity: None
 
     def start(self) -> None:
@@ -102,7 +103,9 @@ class Renewal:
             "renewal", self._context.after(min(LOOK_MAX, max(often, 0.05)), 0.2), self._look
         )
         wanted = self._due(certificate) or self._issuer_due()
-        if wanted and self._asking is None and self._context.now >= self._not_until:
+        ready = self._asking is None and self._context.now >= self._not_until
+        # An issuer whose clock is ahead would certify itself from a day that is not there yet.
+        if wanted and ready and not self.doubtful():
             self._begin(forced=False)
 
     def _issuer_due(self) -> bool:
@@ -311,7 +314,9 @@ class Renewal:
         if _says(was) != _says(now):
             raise IdentityError("a certificate that says something else of this node")
         later = now.not_after > was.not_after or bool(issuer_chain)
-        if not later and not (forced and now.not_after == was.not_after):
+        # A person may also want to part with one that a wrong clock made.
+        same = now.not_after == was.not_after or self._context.wall < was.not_before
+        if not later and not (forced and same):
             raise IdentityError("it would end no later, for its issuer's own certificate ends then")
         self._jitter = self._context.rng.random()
         self.identity = new

@@ -188,6 +188,33 @@ def test_a_clock_that_jumps_takes_no_link_down_and_is_called_a_wrong_clock(years
     net.until(net.equal, 5)
 
 
+def test_an_issuer_whose_clock_is_ahead_does_not_certify_itself_from_the_future():
+    net = started(3)
+    before = serial(net[0])
+    net[0].wall_offset += 70 * DAY  # past two thirds, by this clock only
+    net.run(200)
+    assert serial(net[0]) == before
+    assert "70 days ahead of 2 of 2 linked peers" in net[0].engine.keyspace.refusal[1]
+    net[0].wall_offset = 0.0
+    net.run(30)
+    assert net[0].engine.keyspace.refusal is None
+
+
+def test_one_that_did_so_alone_can_be_put_right_by_hand():
+    net = Net(1)
+    net[0].wall_offset += 70 * DAY
+    net.run(130)
+    ahead = net[0].engine.identity.certificate
+    assert ahead.not_before > WALL + 69 * DAY
+    net[0].wall_offset = 0.0
+    net.run(30)
+    assert "clock" in net[0].engine.keyspace.refusal[1]
+    net[0].write(lambda engine: engine.renew())
+    assert net[0].engine.identity.certificate.not_before < WALL + DAY
+    net.run(30)
+    net[0].set(b"k", b"v")
+
+
 # -- what an issuer refuses ------------------------------------------------------------------------
 
 
