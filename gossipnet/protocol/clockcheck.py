@@ -93,6 +93,8 @@ class ClockWatch:
         self.identity = identity
         self._wrong = False
         self._base: float | None = None
+        # Set by the engine: what waits for a time of day is to be reckoned anew.
+        self.jumped: Callable[[], None] = lambda: None
         # Set by the engine: the newest stamp in unix seconds.
         self.stamped: Callable[[], float] = lambda: 0.0
         # Set by the engine: told the complaint, or None when the clock is right again.
@@ -107,6 +109,7 @@ class ClockWatch:
         """Time has come in: if the clock has jumped, look before anything is stamped by it."""
         base = self._context.wall - self._context.now
         if self._base is not None and abs(base - self._base) > TOLERATED:
+            self.jumped()
             self.look()
 
     def look(self) -> None:

@@ -187,6 +187,7 @@ class Parts:
         self.commits.durable = self._on_durable
         self.talk.leads = self.broadcast.leads
         self.clock.changed = self._on_clock
+        self.clock.jumped = lambda: self.context.timers.cancel("wall")
         self.clock.stamped = lambda: stamp_ms(self.replica.clock.last) / 1000
         self.certificates.renewed = self._on_renewed
         self.certificates.expiry.close = self.life.close

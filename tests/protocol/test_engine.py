@@ -322,6 +322,16 @@ def test_a_clock_that_jumps_stamps_nothing() -> None:
     assert net[0].engine.replica.quarantined == 0
 
 
+def test_what_waited_for_a_clock_that_was_behind_shows_once_it_is_right() -> None:
+    net = settled(3)
+    net[1].wall_offset = -3600.0
+    net[0].set(b"meanwhile", b"1")
+    net.run(2)
+    assert net[1].engine.replica.quarantined == 1
+    net[1].wall_offset = 0.0
+    net.until(lambda: net[1].get(b"meanwhile") == b"1", 2)
+
+
 def test_what_a_clock_that_was_ahead_has_stamped_is_told() -> None:
     """Alone nobody tells it; once it is linked and right it says that its stamps are not."""
     net = settled(3)
