@@ -25,7 +25,7 @@ from gossipnet.io.admission import Admission
 from gossipnet.io.driver import Driver
 from gossipnet.io.keysource import key_source
 from gossipnet.io.listener import Listener, bind
-from gossipnet.io.lock import lock_home
+from gossipnet.io.lock import HomeLock, lock_home
 from gossipnet.io.logs import log_event
 from gossipnet.io.recovery import MARKER_KEY, Recovered, open_home_database
 from gossipnet.io.seeds import read_seeds
@@ -175,6 +175,7 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
             store = Store(recovered.database, settings.durability)
             try:
                 engine = await _build(settings, identity, listener, recovered, secret)
+                _go_on_with_log(engine, lock)
                 store.start()
                 driver = Driver(
                     engine,
@@ -185,6 +186,7 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
                 )
                 node = Node(identity, driver, recovered.epoch, listener)
                 node.advertised = advertised(settings, listener)
+                driver.on_committed.append(lambda _number: _note_head(engine, lock))
                 _tell_recovery(recovered)
                 async with trio.open_nursery() as nursery:
                     await nursery.start(driver.run)
@@ -268,6 +270,22 @@ async def _build(
     )
     engine.start(_engine_meta(recovered.meta), now, wall)
     return engine
+
+
+def _go_on_with_log(engine: Engine, lock: HomeLock) -> None:
+    """Begin a new log if more of the present one was committed than the database has.
+
+    A write-ahead log that was cut or removed leaves no other trace, and whoever signed the missing
+    numbers again would have two histories, between which no two members could agree.
+    """
+    replica = engine.replica
+    if lock.lacks(replica.own_log, replica.head(replica.own_log)):
+        engine.intake.open_epoch("the database lacks writes of this node that were committed")
+
+
+def _note_head(engine: Engine, lock: HomeLock) -> None:
+    replica, log = engine.replica, engine.replica.own_log
+    lock.note(log, engine.commits.sendable(log, replica.head(log)))
 
 
 def _engine_meta(meta: Mapping[str, bytes]) -> dict[str, bytes]:

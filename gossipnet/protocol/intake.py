@@ -38,10 +38,11 @@ class Intake:
         if outcome.status is not Status.OWN_AHEAD:
             return outcome
         parse_untrusted(data).verify(self._public_key, self._mesh_id)
-        self._open_epoch()
+        self.open_epoch("others hold records of this node that it has lost")
         return self._replica.ingest(data, self._context.wall)
 
-    def _open_epoch(self) -> None:
+    def open_epoch(self, why: str) -> None:
+        """Write a new log from now on, for the old one has been longer than it is here."""
         epoch = int.from_bytes(self._context.entropy(4), "big")
         self._replica.open_epoch(epoch, self._context.wall)
         self._commits.write_log(self._replica.own_log)
@@ -49,7 +50,6 @@ class Intake:
         self._commits.hurry()
         self._context.event(
             "epoch-opened",
-            "others hold records of this node that it has lost: its home is older than its log, "
-            "so it writes a new one",
+            f"{why}: its home is older than its log, so it writes a new one",
             "warning",
         )

@@ -72,6 +72,28 @@ def test_a_second_daemon_is_told_who_the_first_is(home: Path) -> None:
     assert f"a gossipnet daemon (process {os.getpid()}) already runs on {home}" in done.stdout
 
 
+def test_the_head_of_the_own_log_is_kept(home: Path) -> None:
+    with lock_home(home) as lock:
+        lock.write(3)
+        lock.note(b"log one", 7)
+        lock.note(b"log one", 8)
+    with lock_home(home) as lock:
+        assert lock.opens == 3
+        assert lock.lacks(b"log one", 7)
+        assert not lock.lacks(b"log one", 8)
+        assert not lock.lacks(b"log two", 1)
+        lock.note(b"log two", 1)
+        assert not lock.lacks(b"log one", 7)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"log": 5, "seq": "x"}', '{"seq": -1}'])
+def test_a_damaged_lock_file_only_loses_its_hints(home: Path, text: str) -> None:
+    (home / "daemon.lock").write_text(text)
+    with lock_home(home) as lock:
+        assert lock.opens == 0
+        assert not lock.lacks(b"log", 0)
+
+
 def test_the_lock_is_free_again_afterwards(home: Path) -> None:
     with lock_home(home):
         pass
