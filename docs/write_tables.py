@@ -88,6 +88,7 @@ _TITLES = {
     "set": "Sets",
     "sorted-set": "Sorted sets",
     "list": "Lists",
+    "geo": "Places on the globe",
     "generic": "Keys",
     "transactions": "Transactions",
     "hyperloglog": "HyperLogLog",

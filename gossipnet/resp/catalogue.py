@@ -5,6 +5,7 @@ from types import ModuleType
 from gossipnet.resp.commands import (
     bitmaps,
     connection,
+    geo,
     gossip,
     hashes,
     hyperloglogs,
@@ -31,6 +32,7 @@ FAMILIES: dict[str, ModuleType] = {
     "set": sets,
     "sorted-set": sorted_sets,
     "list": lists,
+    "geo": geo,
     "generic": keys,
     "transactions": transactions,
     "hyperloglog": hyperloglogs,

@@ -45,7 +45,6 @@ _REASONS: dict[str, str] = {
     "stralgo lcs": "it is not needed for replicated state; GET both values and compare them",
     "ssubscribe sunsubscribe spublish pubsub|shardchannels pubsub|shardnumsub": _SHARDS,
     "increx": "use INCRBY, then EXPIRE",
-    "geoadd geodist geohash geopos georadius georadiusbymember geosearch geosearchstore": _LATER,
     "xadd xlen xrange xrevrange xread xdel xtrim xinfo xgroup xreadgroup xack xclaim xautoclaim "
     "xpending xsetid": _LATER,
     "hexpire hpexpire hexpireat hpexpireat httl hpttl hexpiretime hpexpiretime hpersist hgetdel "

@@ -38,7 +38,7 @@ def _zadd(session: "Session", args: list[bytes]) -> Reply:
     scores = [double(word) for word in words[::2]]
     if b"INCR" in flags:
         return _increment(session, args[1], words[1], scores[0], flags)
-    return _assign(session, args[1], list(zip(words[1::2], scores, strict=True)), flags)
+    return assign(session, args[1], list(zip(words[1::2], scores, strict=True)), flags)
 
 
 def _increment(
@@ -62,7 +62,8 @@ def _allowed(current: float | None, score: float, flags: set[bytes]) -> bool:
     )
 
 
-def _assign(session: "Session", key: bytes, pairs: Pairs, flags: set[bytes]) -> int:
+def assign(session: "Session", key: bytes, pairs: Pairs, flags: set[bytes]) -> int:
+    """ZADD without INCR; how many members are new, with CH how many are new or changed."""
     keyspace = session.keyspace
     held = keyspace.scores(key)
     wanted: dict[bytes, float] = {}
