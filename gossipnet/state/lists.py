@@ -46,7 +46,7 @@ class Lists(Writer):
         held = self._elements(key)
         if held is None:
             return []
-        return [rules.value_of(element) for element in held.order.slice(start, stop)]
+        return rules.values_of(held.order.slice(start, stop))
 
     def _elements(self, key: bytes) -> Elements | None:
         entry = self.entries.get(key)

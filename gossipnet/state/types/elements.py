@@ -45,13 +45,11 @@ def birth_of(element: Element) -> int:
     return int(element[-2]) + _FAR
 
 
-def value_of(element: Element) -> bytes:
-    """What it shows."""
-    content = element[-1]
-    if type(content) is bytes:
-        return content
-    assert isinstance(content, Register)
-    return content.value
+def values_of(elements: Sequence[Element]) -> list[bytes]:
+    """What they show."""
+    return [
+        content if type(content := element[-1]) is bytes else content.value for element in elements
+    ]
 
 
 def dots_of(element: Element) -> Iterator[int]:
