@@ -92,6 +92,7 @@ _TITLES = {
     "generic": "Keys",
     "transactions": "Transactions",
     "hyperloglog": "HyperLogLog",
+    "stream": "Streams",
     "pubsub": "Channels",
     "durability": "Waiting for other nodes",
     "connection": "Connection",

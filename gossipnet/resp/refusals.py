@@ -15,8 +15,6 @@ _ACL = "who may do what is written in certificates: gossipnet invite --allow VER
 _CONFIG = "settings are flags, GOSSIPNET_* and config.toml; restart the daemon to change them"
 _MEASURE = "it is not measured"
 _SCRIPT = "scripts cannot be replicated; use MULTI and EXEC"
-_LATER = "this type is not there yet; see COMMAND LIST for what is"
-_PUBSUB = "publish and subscribe are not there yet; GOSSIP WATCH tells of changes to keys"
 _DEBUG = "it would reach into the daemon"
 _STOP = "stop the daemon with SIGTERM, or sign off with GOSSIP LEAVE"
 _TRACK = "invalidation messages are not there yet; GOSSIP WATCH tells of changes to keys"
@@ -45,8 +43,6 @@ _REASONS: dict[str, str] = {
     "stralgo lcs": "it is not needed for replicated state; GET both values and compare them",
     "ssubscribe sunsubscribe spublish pubsub|shardchannels pubsub|shardnumsub": _SHARDS,
     "increx": "use INCRBY, then EXPIRE",
-    "xadd xlen xrange xrevrange xread xdel xtrim xinfo xgroup xreadgroup xack xclaim xautoclaim "
-    "xpending xsetid": _LATER,
     "hexpire hpexpire hexpireat hpexpireat httl hpttl hexpiretime hpexpiretime hpersist hgetdel "
     "hgetex hsetex": _HEXPIRE,
     "vadd vcard vdim vemb vgetattr vinfo vlinks vrandmember vrem vsetattr vsim": _VECTOR,

@@ -27,6 +27,9 @@ NO_KEYS: Final = (0, 0, 0)
 NUMBERED: Final = -1024
 """As ``last``: the word before ``first`` counts the keys."""
 
+STREAMS: Final = -3
+"""As ``last``: the keys are the first half of the words behind STREAMS."""
+
 HEAVY: Final = 64
 """Cost of a command whose work grows with what it touches."""
 _UNBOUNDED: Final = 1 << 30
@@ -95,12 +98,20 @@ class Command:
         first, last, step = self.keys
         if not first:
             return []
+        if last == STREAMS:
+            return _keys_of_streams(args)
         if last != NUMBERED:
             return args[first : last + 1 + (len(args) if last < 0 else 0) : step]
         counted = args[first - 1] if first <= len(args) else b""
         if not counted.isdigit() or len(counted) > 9 or first + int(counted) > len(args):
             raise CommandError("ERR Invalid arguments specified for command")
         return args[first : first + int(counted)]
+
+
+def _keys_of_streams(args: list[bytes]) -> list[bytes]:
+    at = next((at for at, word in enumerate(args) if word.upper() == b"STREAMS"), len(args))
+    words = args[at + 1 :]
+    return words[: len(words) // 2]
 
 
 def _not_run(_session: "Session", _args: list[bytes]) -> Reply:

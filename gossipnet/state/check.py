@@ -13,6 +13,9 @@ from gossipnet.state.operations import (
     CellRefs,
     Delete,
     ElementRef,
+    GroupAck,
+    GroupCreate,
+    GroupDestroy,
     HashDelete,
     HashIncrement,
     HashSet,
@@ -30,6 +33,8 @@ from gossipnet.state.operations import (
     SeenRefs,
     Set,
     SketchAdd,
+    StreamAdd,
+    StreamTop,
     Sum,
 )
 from gossipnet.state.record import Record
@@ -73,6 +78,9 @@ def _check(operation: AnyOperation, heads: list[int], own: int) -> None:
         if operation.path[-1][1] != 0:
             raise RemoteProtocolError("bad-record", "inserts at another author's place")
         return
+    if isinstance(operation, StreamAdd | StreamTop | GroupAck | GroupCreate | GroupDestroy):
+        _check_stream(operation, heads)
+        return
     if isinstance(operation, SketchAdd):
         _check_seen(operation.begun, heads)
         if not loglog.sound(operation.hits):
@@ -100,6 +108,21 @@ def _check(operation: AnyOperation, heads: list[int], own: int) -> None:
             _check_cells(cells, heads, _is_sum)
     if isinstance(operation, ScoreSet) and not doubles.sound(s for _, s in operation.pairs):
         raise RemoteProtocolError("bad-record", "a score that is no number")
+
+
+def _check_stream(
+    operation: StreamAdd | StreamTop | GroupAck | GroupCreate | GroupDestroy, heads: list[int]
+) -> None:
+    if isinstance(operation, StreamAdd):
+        ids = [entry[:2] for entry in operation.entries]
+        if len(set(ids)) != len(ids) or any(len(fields) % 2 for *_id, fields in operation.entries):
+            raise RemoteProtocolError("bad-record", "entries that no stream can have")
+    if isinstance(operation, GroupCreate | GroupDestroy):
+        _check_seen(operation.seen, heads)
+    if isinstance(operation, GroupCreate):
+        _check_seen(operation.generations, heads)
+    if isinstance(operation, GroupAck):
+        _check_seen(operation.created, heads)
 
 
 def _is_number(total: Number | Sum) -> bool:

@@ -130,6 +130,10 @@ class Core:
                     self.hidden.pop(key, None)
                     return
                 entry = compound.string
+            elif compound.kind() is None:  # marks of a stream's groups
+                self.entries.pop(key, None)
+                self.hidden[key] = compound
+                return
         elif compound.expiry.deadlines:
             deadline = compound.deadline()
             if deadline <= self.wall_ms or compound.kind() is None:

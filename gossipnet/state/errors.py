@@ -63,6 +63,22 @@ class NotASketch(KeyspaceError):
         super().__init__("Key is not a valid HyperLogLog string value.")
 
 
+class TooSmallId(KeyspaceError):
+    """Ids of a stream only rise."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The ID specified in XADD is equal or smaller than the target stream top item"
+        )
+
+
+class StreamFull(KeyspaceError):
+    """Somebody wrote the highest id there is."""
+
+    def __init__(self) -> None:
+        super().__init__("The stream has exhausted the last possible ID, unable to add more items")
+
+
 class NoSuchKey(KeyspaceError):
     """RENAME and its like need a key."""
 

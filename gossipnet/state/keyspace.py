@@ -7,7 +7,7 @@ that will hold them is. Each type is a file; this one adds what works on keys of
 import random
 from collections.abc import Callable, Iterable
 
-from gossipnet.state import hashes, hyperloglogs, lists, sets, sorted_sets, strings
+from gossipnet.state import hashes, hyperloglogs, lists, sets, sorted_sets, streams, strings
 from gossipnet.state.batch import Batch
 from gossipnet.state.core import Apply, Core
 from gossipnet.state.errors import NoSuchKey
@@ -19,11 +19,12 @@ from gossipnet.state.operations import Delete
 from gossipnet.state.references import cells_of, seen_of, sums_of
 from gossipnet.state.sets import Sets
 from gossipnet.state.sorted_sets import SortedSets
+from gossipnet.state.streams import Streams
 from gossipnet.state.types import members
 from gossipnet.state.types.entry import HASH, ZSET, compound_of, kind_of
 
 
-class Keyspace(HyperLogLogs, Hashes, Sets, SortedSets, Lists):
+class Keyspace(HyperLogLogs, Hashes, Sets, SortedSets, Lists, Streams):
     """All keys."""
 
     def __init__(self, logs: Logs, open_batch: Callable[[bool], Batch]) -> None:
@@ -110,9 +111,16 @@ def _copy_sketch(keyspace: Keyspace, source: bytes, target: bytes) -> None:
     keyspace.store_sketch(target, keyspace.sketch_ranks(source))
 
 
+def _copy_stream(keyspace: Keyspace, source: bytes, target: bytes) -> None:
+    held = keyspace.stream(source)
+    assert held is not None
+    keyspace.store_stream(target, held)
+
+
 _COPY: dict[str, Callable[[Keyspace, bytes, bytes], None]] = {
     "string": _copy_string,
     "hyperloglog": _copy_sketch,
+    "stream": _copy_stream,
     "hash": _copy_hash,
     "set": _copy_set,
     "zset": _copy_scores,
@@ -154,6 +162,7 @@ APPLY: dict[type, Apply] = {
     **hashes.APPLY,
     **sets.APPLY,
     **hyperloglogs.APPLY,
+    **streams.APPLY,
     **sorted_sets.APPLY,
     **lists.APPLY,
 }

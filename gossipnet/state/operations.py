@@ -48,6 +48,14 @@ ElementRef = tuple[PathRefs, Seq, Place]
 """An element of a list: its place, and the dot that inserted it, of the last log in that."""
 Spans = Annotated[list[tuple[ElementRef, ElementRef | None]], Meta(max_length=1 << 16)]
 """First element and last one, None if it is the same."""
+Number64 = Annotated[int, Meta(ge=0)]
+"""Unsigned; msgpack has no larger ones than 2^64 - 1."""
+EntryId = tuple[Number64, Number64]
+Fields = Annotated[list[Value], Meta(max_length=1 << 16)]
+StreamEntries = Annotated[list[tuple[Number64, Number64, Fields]], Meta(max_length=1 << 16)]
+"""Milliseconds, sequence, names and values in turn."""
+Dots = Annotated[list[tuple[Ref, Seq, Place]], Meta(max_length=1 << 14)]
+"""Single dots, not bounds."""
 Scored = Annotated[list[tuple[Key, float]], Meta(max_length=1 << 16)]
 
 
@@ -212,7 +220,73 @@ class SketchAdd(Operation, tag=24, frozen=True):
 
     key: Key
     hits: Annotated[bytes, Meta(max_length=3 << 14)]
-    begun: SeenRefs
+    begun: Dots
+
+
+class StreamAdd(Operation, tag=26, frozen=True):
+    """Add entries; ``begins``: its author saw no generation of the stream (`types.stream`)."""
+
+    key: Key
+    entries: StreamEntries
+    begins: bool
+
+
+class StreamDelete(Operation, tag=27, frozen=True):
+    """Remove what was seen of these entries."""
+
+    key: Key
+    ids: Annotated[list[EntryId], Meta(max_length=1 << 16)]
+    seen: SeenRefs
+
+
+class StreamTrim(Operation, tag=28, frozen=True):
+    """Remove what was seen of all entries before an id."""
+
+    key: Key
+    below: EntryId
+    seen: SeenRefs
+
+
+class StreamTop(Operation, tag=29, frozen=True):
+    """The author's newest id in a stream, without an entry: XSETID, and copies."""
+
+    key: Key
+    last: EntryId
+
+
+class GroupCreate(Operation, tag=30, frozen=True):
+    """Begin a consumer group.
+
+    Attributes:
+      key: Of the stream.
+      name: The group's.
+      start: Where it begins to read.
+      seen: Of earlier creations and ends of this group.
+      generations: Of the stream, as they were seen; none begins one.
+    """
+
+    key: Key
+    name: Key
+    start: EntryId
+    seen: SeenRefs
+    generations: Dots
+
+
+class GroupDestroy(Operation, tag=31, frozen=True):
+    """End a consumer group, with every creation that has not seen this."""
+
+    key: Key
+    name: Key
+    seen: SeenRefs
+
+
+class GroupAck(Operation, tag=32, frozen=True):
+    """Everything up to an id that was read through these creations of a group is done."""
+
+    key: Key
+    name: Key
+    upto: EntryId
+    created: Dots
 
 
 class OpenLog(Operation, tag=64, frozen=True):
@@ -246,6 +320,13 @@ AnyOperation = (
     | ListRemove
     | ListSet
     | SketchAdd
+    | StreamAdd
+    | StreamDelete
+    | StreamTrim
+    | StreamTop
+    | GroupCreate
+    | GroupDestroy
+    | GroupAck
     | OpenLog
     | Renew
 )

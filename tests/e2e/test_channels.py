@@ -1,11 +1,12 @@
 """What clients of one daemon hear of what happens at another: through redis-py as it comes."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
 import pytest
-from mesh_harness import Daemon, running_mesh
+from mesh_harness import Daemon, eventually, running_mesh
 
 pytestmark = pytest.mark.e2e
 
@@ -86,3 +87,42 @@ def test_wait_counts_other_daemons_and_set_waits(mesh: list[Daemon]) -> None:
     done = mesh[1].cli("set", "waited", "5", "--wait", "9")
     assert done.returncode == 6
     assert "2 of 9 other nodes" in done.stderr
+
+
+def test_a_stream_written_at_one_daemon_is_read_by_who_waits_at_another(
+    mesh: list[Daemon],
+) -> None:
+    near, far = mesh[0], mesh[2]
+    with closing(far.redis()) as writer, closing(near.redis()) as reader:
+        reader.xgroup_create("jobs", "workers", "$", mkstream=True)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(reader.xread, {"events": "$"}, block=10_000)
+            eventually(lambda: "flags=bU" in near.do("CLIENT", "LIST").decode(), "it waits")
+            one = writer.xadd("events", {"kind": "started"})
+            assert entries_of(waiting.result()) == [(one, {b"kind": b"started"})]
+        job = writer.xadd("jobs", {"n": "1"})
+        read = reader.xreadgroup("workers", "ann", {"jobs": ">"}, block=10_000)
+        assert entries_of(read) == [(job, {b"n": b"1"})]
+        assert reader.xack("jobs", "workers", job) == 1
+        eventually(
+            lambda: writer.xinfo_groups("jobs")[0]["last-delivered-id"] == job, "the others know"
+        )
+        writer.xadd("events", {"kind": "stopped"}, id="*")
+        assert writer.xlen("events") == 2
+
+
+def entries_of(reply: Any) -> list[Any]:
+    """The entries of the one stream in a reply, whatever the version of redis-py makes of it."""
+    ((_name, entries),) = reply.items() if isinstance(reply, dict) else reply
+    return [tuple(entry) for entry in (entries[0] if isinstance(entries[0], list) else entries)]
+
+
+def test_a_hyperloglog_counts_what_all_daemons_saw(mesh: list[Daemon]) -> None:
+    for number, daemon in enumerate(mesh):
+        daemon.do("PFADD", "visitors", *range(number * 100, number * 100 + 150))
+
+    def agreed() -> bool:
+        counts = {daemon.do("PFCOUNT", "visitors") for daemon in mesh}
+        return len(counts) == 1 and 340 <= counts.pop() <= 360
+
+    eventually(agreed, "350, give or take")

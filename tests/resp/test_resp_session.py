@@ -81,7 +81,7 @@ def test_client_list_tells_everybody_and_kill_ends_one() -> None:
 
 def test_what_is_refused_says_why() -> None:
     caller = Caller(open_service())
-    for words in (["FLUSHALL"], ["EVAL", "x", "0"], ["config", "REWRITE"], ["XADD", "k"]):
+    for words in (["FLUSHALL"], ["EVAL", "x", "0"], ["config", "REWRITE"], ["VADD", "k"]):
         text = caller.refusal(*words)
         name = words[0].lower()
         assert text.startswith(f"ERR '{name}")

@@ -6,10 +6,11 @@ from gossipnet.resp.glob import matcher
 from gossipnet.resp.info import document
 from gossipnet.resp.options import SYNTAX
 from gossipnet.resp.replies import OK, CommandError, Reply, Text
-from gossipnet.resp.table import HEAVY, NUMBERED, Command, container
+from gossipnet.resp.table import HEAVY, NUMBERED, STREAMS, Command, container
 
 if TYPE_CHECKING:
     from gossipnet.resp.session import Session
+    from gossipnet.state.keyspace import Keyspace
 
 _KEY_BYTES = 220  # what one small key costs this process, measured
 _PART_BYTES = 150  # and one field or member
@@ -27,7 +28,7 @@ def _find(session: "Session", name: bytes) -> Command | None:
 
 def _row(command: Command) -> Reply:
     first, last, step = command.keys
-    movable = last == NUMBERED
+    movable = last in (NUMBERED, STREAMS)
     return [
         command.name.encode(),
         command.arity,
@@ -167,6 +168,20 @@ def _config_set(session: "Session", args: list[bytes]) -> Reply:
     return OK
 
 
+def _sizes(keyspace: "Keyspace", key: bytes, kind: str) -> list[int]:
+    """Bytes of each part of a collection."""
+    if kind == "hash":
+        return [len(name) + len(value) for name, value in keyspace.hash_items(key)]
+    if kind == "zset":
+        return [len(member) + 8 for member in keyspace.scores(key)]
+    if kind == "list":
+        return list(map(len, keyspace.list_slice(key, 0, keyspace.list_len(key))))
+    if kind == "stream":
+        stream = keyspace.stream(key)
+        return [] if stream is None else [sum(map(len, entry[4])) for entry in stream.entries]
+    return [len(member) for member in keyspace.members(key)]
+
+
 def _usage(session: "Session", args: list[bytes]) -> Reply:
     if len(args) not in (3, 5) or (len(args) == 5 and args[3].upper() != b"SAMPLES"):
         raise CommandError(SYNTAX)
@@ -176,10 +191,7 @@ def _usage(session: "Session", args: list[bytes]) -> Reply:
         return None
     if kind == "string":
         return _KEY_BYTES + len(key) + len(keyspace.text(key) or b"")
-    if kind == "hash":
-        parts = [len(name) + len(value) for name, value in keyspace.hash_items(key)]
-    else:
-        parts = [len(member) for member in keyspace.members(key)]
+    parts = _sizes(keyspace, key, kind)
     return _KEY_BYTES + len(key) + sum(parts) + _PART_BYTES * len(parts)
 
 

@@ -70,6 +70,8 @@ class Elements:
 
     __slots__ = ("order",)
 
+    shows = True
+
     def __init__(self) -> None:
         self.order: Ordered[Element] = Ordered()
 

@@ -26,6 +26,11 @@ class Part(Protocol):
         """Whether anything is left."""
         ...
 
+    @property
+    def shows(self) -> bool:
+        """Whether what is left is anything to see."""
+        ...
+
     def dots(self) -> Iterator[int]:
         """Every dot held."""
         ...
@@ -69,7 +74,8 @@ class Compound:
             return "hash"
         if self.members is not None:
             return "set"
-        return KINDS[min(self.parts)] if self.parts else None
+        shown = [kind for kind, part in (self.parts or {}).items() if part.shows]
+        return KINDS[min(shown)] if shown else None
 
     def clashes(self) -> bool:
         """Whether there is content of more than one type."""

@@ -46,6 +46,8 @@ class Scores:
 
     __slots__ = ("_held", "_order", "shown")
 
+    shows = True
+
     def __init__(self) -> None:
         self.shown: dict[bytes, float] = {}
         self._held: dict[bytes, int | Score] = {}

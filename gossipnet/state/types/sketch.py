@@ -109,6 +109,8 @@ class Sketch:
 
     __slots__ = ("_count", "generations")
 
+    shows = True
+
     def __init__(self) -> None:
         self.generations: dict[int, Generation] = {}
         self._count: int | None = None

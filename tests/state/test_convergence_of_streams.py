@@ -15,14 +15,31 @@ from gossipnet.state.replica import Replica
 SEEDS = range(1000 if os.environ.get("GOSSIPNET_SOAK") else 60)
 
 
+def ids(keyspace: Keyspace, key: bytes) -> list[tuple[int, int]]:
+    stream = keyspace.stream(key)
+    return [] if stream is None else [entry[:2] for entry in stream.entries][::2]
+
+
 def actions(keyspace: Keyspace, rng: random.Random, wall: float) -> list[Callable[[], object]]:
     key, other = rng.choice(KEYS), rng.choice(KEYS)
     elements = [b"%d" % rng.randrange(40) for _each in range(rng.randrange(4))]
+    group = rng.choice([b"g", b"h"])
+    ms = rng.choice([None, rng.randrange(1, 40)])
+    below = (rng.randrange(40), 0)
     deadline = int(wall * 1000) + rng.randrange(1, 20_000)
     return [
         lambda: keyspace.sketch_add(key, elements),
         lambda: keyspace.sketch_add(key, elements),
         lambda: keyspace.sketch_merge(key, [key, other]),
+        lambda: keyspace.stream_add(key, ms, [b"f", b"v"]),
+        lambda: keyspace.stream_add(key, ms, [b"f", b"v"]),
+        lambda: keyspace.stream_add(key, None, [b"f", b"v"]),
+        lambda: keyspace.stream_delete(key, ids(keyspace, key)),
+        lambda: keyspace.stream_trim(key, below),
+        lambda: keyspace.group_create(key, group, below),
+        lambda: keyspace.group_create(key, group, below),
+        lambda: keyspace.group_destroy(key, group),
+        lambda: keyspace.group_ack(key, group, (rng.randrange(40), 0)),
         lambda: keyspace.set(key, keyspace.text(other) or b"text"),
         lambda: keyspace.delete(key),
         lambda: keyspace.expire(key, deadline),
