@@ -41,6 +41,7 @@ from gossipnet.state.record import Record
 from gossipnet.state.types import doubles, loglog
 from gossipnet.state.types.entry import ZSET
 from gossipnet.state.types.number import from_wire
+from gossipnet.state.types.places import OFFSET_MAX
 
 
 def check_operations(body: Body, record: Record) -> None:
@@ -58,10 +59,10 @@ def check_operations(body: Body, record: Record) -> None:
             if place or record.seq != 1:
                 raise RemoteProtocolError("bad-record", "opens a log in its midst")
         elif not isinstance(operation, Renew):
-            _check(operation, heads, record.seq)
+            _check(operation, heads, record.seq, place)
 
 
-def _check(operation: AnyOperation, heads: list[int], own: int) -> None:
+def _check(operation: AnyOperation, heads: list[int], own: int, place: int) -> None:
     if isinstance(operation, Increment | HashIncrement | ScoreIncrement):
         counts = _is_sum if isinstance(operation, ScoreIncrement) else _is_number
         ends = (operation.cell, operation.previous)
@@ -77,6 +78,9 @@ def _check(operation: AnyOperation, heads: list[int], own: int) -> None:
         _check_path(operation.path, heads)
         if operation.path[-1][1] != 0:
             raise RemoteProtocolError("bad-record", "inserts at another author's place")
+        if operation.path[-1][2] + len(operation.values) - 1 > OFFSET_MAX:
+            # Nobody could name such an element: whoever removed it would write an unsound record.
+            raise RemoteProtocolError("bad-record", "inserts beyond the last place")
         return
     if isinstance(operation, StreamAdd | StreamTop | GroupAck | GroupCreate | GroupDestroy):
         _check_stream(operation, heads)
@@ -89,12 +93,12 @@ def _check(operation: AnyOperation, heads: list[int], own: int) -> None:
     assert not isinstance(operation, OpenLog | Renew)
     _check_seen(operation.seen, heads)
     if isinstance(operation, ListSet):
-        _check_element(operation.element, heads)
+        _check_element(operation.element, heads, own, place)
     if isinstance(operation, ListRemove):
         for first, last in operation.spans:
-            _check_element(first, heads)
+            _check_element(first, heads, own, place)
             if last is not None:
-                _check_element(last, heads)
+                _check_element(last, heads, own, place)
     if isinstance(operation, Set | Delete):
         _check_cells(operation.cells, heads)
     if isinstance(operation, Delete):
@@ -138,10 +142,12 @@ def _check_path(path: PathRefs, heads: list[int]) -> None:
         raise RemoteProtocolError("bad-record", "names a log outside its table")
 
 
-def _check_element(name: ElementRef, heads: list[int]) -> None:
-    path, seq, _place = name
+def _check_element(name: ElementRef, heads: list[int], own: int, place: int) -> None:
+    path, seq, within = name
     _check_path(path, heads)
-    if seq > heads[path[-1][1]]:
+    ref = path[-1][1]
+    # An element that this record itself inserts later on could be there before it is inserted.
+    if seq > heads[ref] or (ref == 0 and (seq, within) >= (own, place)):
         raise RemoteProtocolError("bad-record", "names an element that it does not depend on")
 
 

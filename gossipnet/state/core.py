@@ -163,6 +163,11 @@ class Core:
         ended = max(compound.expiry.deadlines.values())
         if ended != NEVER:
             heapq.heappush(self._ended, (max(ended, self.wall_ms) + REAP_OWN_MS, key, False))
+            if len(self._ended) > 1024 and len(self._ended) > 4 * len(self.hidden):
+                newest: dict[bytes, tuple[int, bytes, bool]] = {}
+                for entry in self._ended:  # one that was hidden again and again has many
+                    newest[entry[1]] = max(entry, newest.get(entry[1], entry))
+                self._ended = sorted(newest.values())
 
     def move_clock(self, wall_ms: int) -> list[bytes]:
         """Set the clock; returns the keys that have just ended."""

@@ -10,10 +10,10 @@ from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import Seen, see
 from gossipnet.state.errors import NotAFloat, NotAnInteger, OutOfRange, TooLarge, WrongType
 from gossipnet.state.operations import HashDelete, HashIncrement, HashSet
-from gossipnet.state.references import cells_of, counted, seen_of
+from gossipnet.state.references import cells_of, counted, replaced_of, seen_of
 from gossipnet.state.strings import Strings, _float_step, own_cell
 from gossipnet.state.types.entry import Compound, compound_of
-from gossipnet.state.types.number import LIMIT, Amount, add, to_wire, written
+from gossipnet.state.types.number import LIMIT, Amount, add, sayable, to_wire, written
 from gossipnet.state.types.register import Register
 from gossipnet.state.writer import VALUE_MAX
 
@@ -116,9 +116,12 @@ class Hashes(Strings):
         batch = self._begin(key, len(name) + 64)
         self._bury(batch, key)
         cell, previous, before = own_cell(register, batch)
+        total = add(before, by)
+        if not sayable(total):
+            raise OutOfRange
         self._do(
             batch,
-            HashIncrement(key, name, cell, previous, to_wire(before), to_wire(add(before, by))),
+            HashIncrement(key, name, cell, previous, to_wire(before), to_wire(total)),
             len(key) + len(name) + 32,
         )
 
@@ -141,7 +144,7 @@ def _seen_of_fields(fields: Fields, names: Iterable[bytes]) -> tuple[Seen, list[
 
 def apply_hash_set(core: Core, op: HashSet, table: list[int], dot: int) -> str:
     """Assign fields."""
-    seen = seen_of(op.seen, table)
+    seen = replaced_of(op.seen, table, dot)
     cells = {name: cells_of(refs, table) for name, refs in op.field_cells}
     compound = compound_of(core.raw(op.key))
     if compound.fields is None:

@@ -18,7 +18,7 @@ from gossipnet.state.operations import (
     ListSet,
     PathRefs,
 )
-from gossipnet.state.references import seen_of
+from gossipnet.state.references import replaced_of, seen_of
 from gossipnet.state.types import elements as rules
 from gossipnet.state.types.elements import Element, Elements
 from gossipnet.state.types.entry import LIST, Compound, compound_of
@@ -215,12 +215,17 @@ def apply_list_remove(core: Core, op: ListRemove, table: list[int], dot: int) ->
     seen = seen_of(op.seen, table)
     held = _part(entry)
     first = held.order[0][:-1]
+    reached: rules.Mark = ()
     for one, other in op.spans:
         first_mark = _mark_of(core, one, table)
+        last_mark = first_mark if other is None else _mark_of(core, other, table)
+        if first_mark <= reached:
+            continue  # spans ascend; going over one part again and again costs and changes nothing
+        reached = max(first_mark, last_mark)
         if other is None:
             held.take_one(first_mark, seen, core.order_of)
         else:
-            held.take(first_mark, _mark_of(core, other, table), seen, core.order_of)
+            held.take(first_mark, last_mark, seen, core.order_of)
     event = "rpop" if held and held.order[0][:-1] == first else "lpop"
     core.settle(op.key, entry)
     return event
@@ -230,7 +235,7 @@ def apply_list_set(core: Core, op: ListSet, table: list[int], dot: int) -> str:
     """Assign an element; one that was removed meanwhile is there again."""
     compound = compound_of(core.raw(op.key))
     name = _mark_of(core, op.element, table)
-    seen = seen_of(op.seen, table)
+    seen = replaced_of(op.seen, table, dot)
     if _part(compound).assign(name, op.value, dot, seen, core.order_of):
         core.conflicts["list"] += 1
     core.settle(op.key, compound)

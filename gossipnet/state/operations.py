@@ -30,7 +30,8 @@ SeenRefs = Annotated[list[tuple[Ref, Seq, Place]], Meta(max_length=1 << 14)]
 """Per log named: everything up to this dot had been applied when the operation was made."""
 Sum = Annotated[list[float], Meta(max_length=48)]
 """Doubles that add up to a number exactly: what scores are counted in."""
-CellRefs = Annotated[list[tuple[Ref, Seq, Place, Number | Sum]], Meta(max_length=1 << 14)]
+CELLS_MAX = 1 << 14
+CellRefs = Annotated[list[tuple[Ref, Seq, Place, Number | Sum]], Meta(max_length=CELLS_MAX)]
 """Per counter cell seen: the dot that opened it, and its total."""
 PartCells = Annotated[
     list[tuple[Annotated[int, Meta(ge=0, le=15)], Key, CellRefs]], Meta(max_length=1 << 16)

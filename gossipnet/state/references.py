@@ -4,7 +4,7 @@ In an operation a log is a place in its record's table; here it is a local numbe
 """
 
 from gossipnet.errors import RemoteProtocolError
-from gossipnet.state.dots import Seen, pack
+from gossipnet.state.dots import LOG_SHIFT, LOW_MASK, Seen, pack
 from gossipnet.state.operations import (
     CellRefs,
     HashIncrement,
@@ -25,6 +25,17 @@ def seen_of(refs: SeenRefs, table: list[int]) -> Seen:
         return {table[ref]: (seq << 16) | place for ref, seq, place in refs}
     except IndexError:
         raise RemoteProtocolError("bad-record", "names a log outside its table") from None
+
+
+def replaced_of(refs: SeenRefs, table: list[int], dot: int) -> Seen:
+    """Bounds of an operation that assigns: what its own log wrote before counts as seen.
+
+    Honest authors say so anyway. Of others' values one a log can stay beside the newest, so that
+    nobody makes a key slow, or large, by writing it again and again without having seen itself.
+    """
+    seen = seen_of(refs, table)
+    seen[dot >> LOG_SHIFT] = max((dot & LOW_MASK) - 1, seen.get(dot >> LOG_SHIFT, 0))
+    return seen
 
 
 def cells_of(refs: CellRefs, table: list[int]) -> CellsSeen:

@@ -20,6 +20,7 @@ from gossipnet.state import fingerprint, record
 from gossipnet.state.authority import may_write, renew_author
 from gossipnet.state.check import check_operations
 from gossipnet.state.clock import HybridClock
+from gossipnet.state.errors import KeyspaceError
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.loading import Loading
 from gossipnet.state.logs import Log, Logs
@@ -365,8 +366,13 @@ class Replica:
         for key, number in keyspace.to_reap(wall_ms):
             if number >= 0 and self.author_of_number(number) != own:
                 continue
-            if self._own.certificate.allows("write", key):
+            if not self._own.certificate.allows("write", key):
+                continue
+            try:
                 keyspace.reap(key)
+            except KeyspaceError:  # one that is too large for one record stays hidden
+                self.counters["reaps_refused"] += 1
+            else:
                 self.counters["keys_reaped"] += 1
 
     @property

@@ -6,7 +6,7 @@ from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import Seen, see
 from gossipnet.state.errors import WrongType
 from gossipnet.state.operations import SetAdd, SetRemove
-from gossipnet.state.references import seen_of
+from gossipnet.state.references import replaced_of, seen_of
 from gossipnet.state.types import members as rules
 from gossipnet.state.types.entry import Compound, compound_of
 from gossipnet.state.types.members import Members, dots_of
@@ -91,7 +91,7 @@ def apply_add(core: Core, op: SetAdd, table: list[int], dot: int) -> str:
     compound = compound_of(core.raw(op.key))
     if compound.members is None:
         compound.members = {}
-    if rules.add(compound.members, op.members, dot, seen_of(op.seen, table)):
+    if rules.add(compound.members, op.members, dot, replaced_of(op.seen, table, dot)):
         core.conflicts["set"] += 1
     core.settle(op.key, compound)
     return "sadd"

@@ -10,7 +10,7 @@ from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import Seen, see
 from gossipnet.state.errors import NotANumber, WrongType
 from gossipnet.state.operations import ScoreIncrement, ScoreRemove, ScoreSet
-from gossipnet.state.references import score_counted, seen_of, sums_of
+from gossipnet.state.references import replaced_of, score_counted, seen_of, sums_of
 from gossipnet.state.strings import own
 from gossipnet.state.types.doubles import Doubles, exact
 from gossipnet.state.types.entry import ZSET, Compound, compound_of
@@ -69,7 +69,7 @@ class SortedSets(Writer):
         ]
         new = len(pairs) if held is None else sum(name not in held.shown for name, _ in pairs)
         operation = ScoreSet(key, pairs, batch.seen(seen), refs)
-        self._do(batch, operation, size + len(key) + 24 * len(refs))
+        self._do(batch, operation, size + len(key))
         return new
 
     def score_increment(self, key: bytes, name: bytes, by: float) -> float:
@@ -93,7 +93,7 @@ class SortedSets(Writer):
         self._do(
             batch,
             ScoreIncrement(key, name, cell, previous, list(before), list(total)),
-            len(key) + len(name) + 48,
+            len(key) + len(name) + 9 * (len(before) + len(total)) + 32,
         )
         return self.scores(key)[name]
 
@@ -114,7 +114,7 @@ class SortedSets(Writer):
             if (cells := held.cells_of(name)) is not None
         ]
         operation = ScoreRemove(key, present, batch.seen(seen), refs)
-        self._do(batch, operation, size + len(key) + 24 * len(refs))
+        self._do(batch, operation, size + len(key))
         return len(present)
 
     def store_scores(self, key: bytes, pairs: Collection[tuple[bytes, float]]) -> None:
@@ -149,7 +149,7 @@ def _part(compound: Compound) -> Scores:
 
 def apply_score_set(core: Core, op: ScoreSet, table: list[int], dot: int) -> str:
     """Assign scores."""
-    seen = seen_of(op.seen, table)
+    seen = replaced_of(op.seen, table, dot)
     cells = {name: sums_of(refs, table) for name, refs in op.member_cells}
     compound = compound_of(core.raw(op.key))
     scores = _part(compound)

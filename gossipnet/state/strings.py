@@ -10,10 +10,18 @@ from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import LOW_MASK, Seen, covers, see
 from gossipnet.state.errors import NotAFloat, NotAnInteger, OutOfRange, TooLarge, WrongType
 from gossipnet.state.operations import CellRefs, Expire, Increment, Own, Set
-from gossipnet.state.references import cells_of, counted, seen_of
+from gossipnet.state.references import cells_of, counted, replaced_of
 from gossipnet.state.types.entry import Compound, compound_of
 from gossipnet.state.types.expiry import NEVER, Expiry
-from gossipnet.state.types.number import LIMIT, Amount, add, rounded, to_wire, written
+from gossipnet.state.types.number import (
+    LIMIT,
+    Amount,
+    add,
+    rounded,
+    sayable,
+    to_wire,
+    written,
+)
 from gossipnet.state.types.register import Register
 from gossipnet.state.writer import VALUE_MAX, Writer
 
@@ -86,7 +94,7 @@ class Strings(Writer):
             if entry.expiry is not None and not keep_ttl:
                 see(seen, entry.expiry.deadlines)
         operation = Set(key, value, keep_ttl, batch.seen(seen) if seen else [], cells)
-        self._do(batch, operation, len(key) + len(value) + 12 * len(seen) + 24 * len(cells))
+        self._do(batch, operation, len(key) + len(value))
         if deadline_ms is not None:
             self._set_deadline(batch, key, deadline_ms)
 
@@ -120,9 +128,12 @@ class Strings(Writer):
         batch = self._begin(key, 64)
         self._bury(batch, key)
         cell, previous, before = own_cell(register, batch)
+        total = add(before, by)
+        if not sayable(total):
+            raise OutOfRange
         self._do(
             batch,
-            Increment(key, cell, previous, to_wire(before), to_wire(add(before, by))),
+            Increment(key, cell, previous, to_wire(before), to_wire(total)),
             len(key) + 32,
         )
 
@@ -138,7 +149,7 @@ class Strings(Writer):
             see(seen, entry.string.bases())
         if entry.expiry is not None:
             see(seen, entry.expiry.deadlines)
-        self._do(batch, Expire(key, deadline_ms, batch.seen(seen)), len(key) + 12 * len(seen) + 16)
+        self._do(batch, Expire(key, deadline_ms, batch.seen(seen)), len(key) + 16)
 
 
 def own_cell(register: Register | None, batch: Batch) -> tuple[Own | None, Own | None, Amount]:
@@ -171,7 +182,7 @@ def _float_step(current: Amount, by: Decimal) -> tuple[Amount, Amount]:
 
 def apply_set(core: Core, op: Set, table: list[int], dot: int) -> str:
     """Assign a string."""
-    seen, cells = seen_of(op.seen, table), cells_of(op.cells, table)
+    seen, cells = replaced_of(op.seen, table, dot), cells_of(op.cells, table)
     entry = core.entries.get(op.key)
     if type(entry) is Register and not op.keep:
         if entry.assign(dot, op.value, seen, cells, core.order_of):
@@ -221,7 +232,7 @@ def apply_increment(core: Core, op: Increment, table: list[int], dot: int) -> st
 
 def apply_expire(core: Core, op: Expire, table: list[int], dot: int) -> str:
     """Set a key's deadline, or that it has none."""
-    seen = seen_of(op.seen, table)
+    seen = replaced_of(op.seen, table, dot)
     compound = compound_of(core.raw(op.key))
     expiry = compound.expiry
     if expiry is None:

@@ -86,6 +86,8 @@ class Writer(Core):
         return batch
 
     def _do(self, batch: Batch, operation: AnyOperation, size: int) -> None:
+        if not batch.fits(size):  # what it names of others was not known before
+            raise TooLarge
         place = batch.add(operation, size)
         self.apply(operation, batch.table, batch.seq, place)
 
@@ -128,11 +130,8 @@ class Writer(Core):
 
     def _clear(self, batch: Batch, key: bytes, entry: Entry) -> None:
         operation = self._delete_operation(batch, key, entry)
-        size = len(key) + 12 * len(operation.seen) + 24 * len(operation.cells)
-        size += sum(len(name) + 24 * len(cells) for _, name, cells in operation.part_cells)
-        if not batch.fits(size):
-            raise TooLarge
-        self._do(batch, operation, size)
+        names = sum(len(name) + 8 for _kind, name, _cells in operation.part_cells)
+        self._do(batch, operation, len(key) + names)
 
     def _replace(self, key: bytes, size: int) -> Batch:
         """Make sure of room for what comes, then remove what is there."""

@@ -105,7 +105,12 @@ class Versions(Generic[V, A]):
         held = self.cells.get(cell)
         if held is not None:
             held.dot, held.total = dot, total
-        elif cell == dot:
+            return
+        # Who opens a cell has none: a SET or DEL that comes later here has taken its last one away.
+        # So there is never more than one a log, whatever its author claims.
+        for older in [older for older in self.cells if older >> 56 == dot >> 56]:
+            del self.cells[older]
+        if cell == dot:
             self.cells[cell] = Cell(dot, total, 0, self.zero)
         else:
             # A SET or DEL that had seen all of it took the cell away: only what is new counts.

@@ -157,8 +157,14 @@ class Sketch:
         return bool(targets)
 
     def begin(self, hits: Hits, dot: int, order: Order) -> None:
-        """PFADD to a key that had none."""
+        """PFADD to a key that had none.
+
+        Who begins a generation has none: a DEL that comes later here has taken its last one away.
+        So there is never more than one a log, whatever its author claims.
+        """
         self._count = None
+        for birth in [birth for birth in self.generations if birth >> 56 == dot >> 56]:
+            del self.generations[birth]
         self.generations[dot] = Generation()
         self.generations[dot].raise_to(hits, dot, order)
 

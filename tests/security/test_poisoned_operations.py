@@ -1,0 +1,308 @@
+"""What a member may sign to make honest nodes fail later, and what a client may do to its own node.
+
+Each of these once took effect: a record that ended every process that applied it, operations after
+which an honest node signed what no other takes, and ones that cost more the more of them there are.
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+import pytest
+from sites import WALL, mesh
+
+from gossipnet import ids
+from gossipnet.errors import RemoteProtocolError
+from gossipnet.identity.node import NodeIdentity
+from gossipnet.state import record
+from gossipnet.state.errors import OutOfRange, TooLarge
+from gossipnet.state.keyspace import Keyspace
+from gossipnet.state.operations import (
+    CELLS_MAX,
+    AnyOperation,
+    Body,
+    Delete,
+    Expire,
+    HashSet,
+    Increment,
+    ListInsert,
+    ListRemove,
+    ListSet,
+    OpenLog,
+    ScoreIncrement,
+    ScoreSet,
+    Set,
+    SetAdd,
+    SketchAdd,
+    encode_body,
+)
+from gossipnet.state.replica import Replica, Status
+from gossipnet.state.types.places import OFFSET_MAX
+from gossipnet.state.types.register import Register
+
+LIAR, HONEST, WITNESS = (mesh().identities[number] for number in range(3))
+KEY = b"k"
+
+
+def replica(identity: NodeIdentity) -> Replica:
+    return Replica(key=identity.key, chain=identity.chain, trust=identity.trust, epoch=1, wall=WALL)
+
+
+class Log:
+    """A log of whatever operations."""
+
+    def __init__(self, identity: NodeIdentity, epoch: int = 7) -> None:
+        self.identity = identity
+        self.epoch = epoch
+        self.id = ids.log_id(identity.public_key, epoch)
+        self.prev = record.GENESIS
+        self.seq = 0
+        self.write([])
+
+    def write(
+        self, operations: Sequence[AnyOperation], logs: Sequence[tuple[bytes, int]] = ()
+    ) -> bytes:
+        one = self.identity
+        first: list[AnyOperation] = []
+        if self.seq == 0:
+            first.append(OpenLog(one.public_key, self.epoch, list(one.chain)))
+        self.seq += 1
+        made = record.write(
+            one.key,
+            one.trust.mesh_id,
+            self.id,
+            self.seq,
+            self.prev,
+            (int(WALL * 1000) << 16) + self.seq,
+            encode_body(Body(list(logs), [*first, *operations])),
+        )
+        self.prev = made.hash
+        if self.seq == 1:
+            self.opening = made.data
+        return made.data
+
+
+def after(*operations: AnyOperation) -> tuple[Replica, Replica]:
+    """An honest node and a witness, both after one record of the liar's."""
+    log = Log(LIAR)
+    data = log.write(operations)
+    both = replica(HONEST), replica(WITNESS)
+    for one in both:
+        one.ingest(log.opening, WALL)
+        assert one.ingest(data, WALL).status is Status.APPLIED
+    return both
+
+
+def refused(*operations: AnyOperation) -> None:
+    log = Log(LIAR)
+    data = log.write(operations)
+    reader = replica(HONEST)
+    reader.ingest(log.opening, WALL)
+    with pytest.raises(RemoteProtocolError):
+        reader.ingest(data, WALL)
+    assert reader.head(log.id) == 1
+
+
+def still_understood(honest: Replica, witness: Replica) -> None:
+    """What the honest node has written is taken by others, and by itself from its disk."""
+    sealed = honest.seal(WALL)
+    for one in sealed:
+        witness.ingest(one.data, WALL)
+    assert witness.head(honest.own_log) == honest.head(honest.own_log)
+    assert witness.state_digest() == honest.state_digest()
+
+
+# -- records that end the process that applies them ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "naming",
+    [
+        lambda name: ListSet(KEY, name, b"x", []),
+        lambda name: ListRemove(KEY, [(name, None)], []),
+        lambda name: ListRemove(KEY, [(([(0, 0, -1)], 1, 1), name)], []),
+    ],
+)
+def test_no_element_is_named_before_its_own_record_inserts_it(
+    naming: Callable[[object], AnyOperation],
+) -> None:
+    name = ([(0, 0, 0)], 2, 1)  # what the second operation of the liar's second record inserts
+    refused(naming(name), ListInsert(KEY, [(0, 0, 0)], [b"y"]))
+
+
+def test_a_key_that_ended_and_is_too_large_to_remove_does_not_end_the_process() -> None:
+    node = replica(HONEST)
+    for number in range(40_000):
+        node.keyspace.hash_increment(KEY, b"f%d" % number, 1)
+    node.keyspace.expire(KEY, int(WALL * 1000) + 1000)
+    node.seal(WALL)
+    node.advance(WALL + 2)
+    node.advance(WALL + 20)
+    assert not node.keyspace.exists(KEY)
+    assert node.counters["reaps_refused"] == 1
+    assert node.counters["keys_reaped"] == 0
+
+
+# -- operations after which an honest node signs what nobody takes ---------------------------------
+
+
+def test_no_element_stands_where_it_cannot_be_named() -> None:
+    refused(ListInsert(KEY, [(0, 0, OFFSET_MAX)], [b"y", b"z"]))
+    honest, witness = after(ListInsert(KEY, [(0, 0, OFFSET_MAX - 1)], [b"y", b"z"]))
+    assert honest.keyspace.list_pop(KEY) == [b"z"]
+    still_understood(honest, witness)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda keys: keys.increment_float(KEY, Decimal("500000000000000000.3")),
+        lambda keys: keys.hash_increment_float(b"h", b"f", Decimal("500000000000000000.3")),
+    ],
+)
+def test_a_counter_is_never_counted_beyond_what_others_read(
+    step: Callable[[Keyspace], object],
+) -> None:
+    honest, witness = replica(HONEST), replica(WITNESS)
+    honest.keyspace.set(KEY, b"-500000000000000000.3")
+    honest.keyspace.hash_set(b"h", [(b"f", b"-500000000000000000.3")])
+    step(honest.keyspace)
+    with pytest.raises(OutOfRange):
+        step(honest.keyspace)
+    still_understood(honest, witness)
+
+
+WIDE = [1e300 / 10.0 ** (6 * place) for place in range(48)]
+FAR_APART = [1e300 * 10.0 ** (-16 * place) for place in range(36)]
+"""Doubles that are one sum: as long as a total can be."""
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda keys, names: keys.delete(KEY),
+        lambda keys, names: keys.score_remove(KEY, names),
+        lambda keys, names: keys.score_set(KEY, [(name, 1.0) for name in names]),
+        lambda keys, names: keys.set(KEY, b"v"),
+    ],
+)
+def test_long_totals_of_others_count_towards_the_size_of_a_record(
+    write: Callable[[Keyspace, list[bytes]], object],
+) -> None:
+    names = [b"%d" % number for number in range(3 * 1200)]
+    log = Log(LIAR)
+    honest, witness = replica(HONEST), replica(WITNESS)
+    parts = [
+        log.write(
+            [ScoreIncrement(KEY, name, None, None, [], WIDE) for name in names[at : at + 1200]]
+        )
+        for at in range(0, len(names), 1200)
+    ]
+    for one in (honest, witness):
+        for data in (log.opening, *parts):
+            one.ingest(data, WALL)
+    with pytest.raises(TooLarge):
+        write(honest.keyspace, names)
+    honest.keyspace.set(b"other", b"v")
+    still_understood(honest, witness)
+
+
+def test_a_client_s_long_sums_do_not_make_a_record_that_nobody_takes() -> None:
+    honest, witness = replica(HONEST), replica(WITNESS)
+
+    def transaction() -> None:
+        with honest.keyspace.atomic():
+            for number in range(200):
+                for step in FAR_APART:
+                    honest.keyspace.score_increment(KEY, b"m%d" % number, step)
+
+    with pytest.raises(TooLarge):
+        transaction()
+    still_understood(honest, witness)
+
+
+# -- operations that cost more the more of them there are ------------------------------------------
+
+
+def test_what_one_log_assigns_replaces_what_it_assigned_before() -> None:
+    many = 300
+    honest, witness = after(
+        *[Set(b"string", b"v", False, [], []) for _ in range(many)],
+        *[HashSet(b"hash", [(b"f", b"v")], [], []) for _ in range(many)],
+        *[SetAdd(b"set", [b"m"], []) for _ in range(many)],
+        *[ScoreSet(b"zset", [(b"m", 1.0)], [], []) for _ in range(many)],
+        *[Expire(b"ended", 1, []) for _ in range(many)],
+        *[SketchAdd(b"sketch", b"", []) for _ in range(many)],
+        ListInsert(b"list", [(0, 0, 0)], [b"v"]),
+        *[ListSet(b"list", ([(0, 0, 0)], 2, 6 * many), b"v", []) for _ in range(many)],
+    )
+    for key in (b"string", b"hash", b"set", b"zset", b"ended", b"sketch", b"list"):
+        entry = honest.keyspace.raw(key)
+        assert entry is not None
+        # One value; a list's element keeps the dot that inserted it beside the newest at most.
+        assert len(list(entry.dots())) <= 2, key
+    honest.keyspace.set(b"string", b"w")
+    honest.keyspace.delete(b"sketch")
+    still_understood(honest, witness)
+
+
+def test_one_log_holds_one_counter_cell_whatever_it_claims() -> None:
+    honest, witness = after(
+        *[Increment(KEY, None, None, 0, 1) for _ in range(CELLS_MAX + 1)],
+        *[ScoreIncrement(b"z", b"m", None, None, [], [1.0]) for _ in range(100)],
+    )
+    held = honest.keyspace.raw(KEY)
+    assert isinstance(held, Register)
+    assert held.cells is not None
+    assert len(held.cells) == 1
+    assert honest.keyspace.get(KEY) == b"1"
+    honest.keyspace.set(KEY, b"v")
+    honest.keyspace.score_remove(b"z", [b"m"])
+    still_understood(honest, witness)
+
+
+def test_a_cell_opened_anew_replaces_the_old_one_in_every_order() -> None:
+    """The removal that ended the old cell may come after the new one: nothing counts twice."""
+    author, other = Log(LIAR), Log(HONEST)
+    first = author.write([Increment(KEY, None, None, 0, 5)])
+    gone = other.write([Delete(KEY, [(1, 2, 0)], [(1, 2, 0, 5)], [])], [(author.id, 2)])
+    again = author.write([Increment(KEY, None, None, 0, 1)])
+    found = set()
+    for order in ([first, gone, again], [first, again, gone]):
+        reader = replica(WITNESS)
+        for data in (author.opening, other.opening, *order):
+            assert reader.ingest(data, WALL).status is Status.APPLIED
+        found.add((reader.keyspace.get(KEY), reader.state_digest()))
+    assert len(found) == 1
+    assert found.pop()[0] == b"1"
+
+
+def test_a_list_s_spans_are_gone_over_once() -> None:
+    """Spans that overlap or go back are left out: one honest removal says ascending ones."""
+    log = Log(LIAR)
+    insert = log.write([ListInsert(KEY, [(0, 0, 0)], [b"%d" % n for n in range(10)])])
+
+    def name(offset: int) -> tuple[list[tuple[int, int, int]], int, int]:
+        return [(0, 0, offset)], 2, 0
+
+    remove = log.write(
+        [
+            ListRemove(
+                KEY,
+                [(name(4), name(6)), (name(5), name(8)), (name(0), None), (name(9), None)],
+                [(0, 2, 0)],
+            )
+        ]
+    )
+    reader = replica(HONEST)
+    for data in (log.opening, insert, remove):
+        assert reader.ingest(data, WALL).status is Status.APPLIED
+    assert reader.keyspace.list_slice(KEY, 0, 10) == [b"0", b"1", b"2", b"3", b"7", b"8"]
+
+
+def test_hiding_one_key_again_and_again_keeps_one_note_of_it() -> None:
+    log = Log(LIAR)
+    honest = replica(HONEST)
+    honest.ingest(log.opening, WALL)
+    for _ in range(3):
+        honest.ingest(log.write([Expire(KEY, 1, []) for _ in range(2000)]), WALL)
+    assert len(honest.keyspace._ended) <= 1025
