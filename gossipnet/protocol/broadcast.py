@@ -92,24 +92,26 @@ class Broadcast:
         applied: list[AppliedRecord] = []
         news = False
         counters = self._context.counters
-        for data in message.records:
-            counters["records_received"] += 1
-            outcome = self.ingest(data)
-            applied.extend(outcome.applied)
-            if outcome.status is Status.DUPLICATE:
-                counters["records_duplicate"] += 1
-            else:
-                news = True
-            if outcome.missing:
-                self.missing(link, outcome.missing, GRAFT_AFTER + 2 * (link.rtt or 0.0))
+        try:
+            for data in message.records:
+                counters["records_received"] += 1
+                outcome = self.ingest(data)
+                applied.extend(outcome.applied)
+                if outcome.status is Status.DUPLICATE:
+                    counters["records_duplicate"] += 1
+                else:
+                    news = True
+                if outcome.missing:
+                    self.missing(link, outcome.missing, GRAFT_AFTER + 2 * (link.rtt or 0.0))
+        finally:  # what came before a bad one is applied: it must reach the disk and the others
+            if applied:
+                self.taken(applied)
+                self.forward(applied, link, min(message.hop + 1, 255))
         counters["hops_max"] = max(counters["hops_max"], message.hop)
         if link.asked and not news:
             link.asked = False
             counters["prunes"] += 1
             self._context.send(link.number, Lane.GOSSIP, Prune())
-        if applied:
-            self.taken(applied)
-            self.forward(applied, link, min(message.hop + 1, 255))
 
     def forward(self, applied: list[AppliedRecord], source: PeerLink | None, hop: int) -> None:
         """Push to whom the tree leads, announce to the others."""

@@ -62,7 +62,7 @@ class Roster:
 
     def on_ask(self, link: PeerLink, message: AskMembers) -> None:
         """Send these records with their chains, then what is held against anybody."""
-        found = [self._membership.find(prefix) for prefix in message.nodes]
+        found = [self._membership.find(prefix) for prefix in dict.fromkeys(message.nodes)]
         self._send(link, [member.entry for member in found if member is not None])
         self.tell_accusations(link)
 

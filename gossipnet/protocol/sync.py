@@ -183,15 +183,18 @@ class Sync:
         if pull is not None and pull.link != link.number:
             pull = None
         applied: list[AppliedRecord] = []
-        for data in message.records:
-            self._context.counters["records_received"] += 1
-            outcome = self.ingest(data)
-            applied.extend(outcome.applied)
-        if applied:
-            self.taken(applied)
-            self.announce(applied, link.number)
+        try:
+            for data in message.records:
+                self._context.counters["records_received"] += 1
+                outcome = self.ingest(data)
+                applied.extend(outcome.applied)
+        finally:  # what came before a bad one is applied: it must reach the disk and the others
+            if applied:
+                self.taken(applied)
+                self.announce(applied, link.number)
         if pull is not None:
-            pull.progress_at = self._context.now
+            if message.records:  # empty pieces could hold the only stream for ever
+                pull.progress_at = self._context.now
             pull.records += len(message.records)
         if not message.done and not message.refused:
             self._context.send(link.number, Lane.BULK, More(message.session))
