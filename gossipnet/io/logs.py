@@ -84,6 +84,8 @@ class LogWriter(logging.Handler):
             self.suppressed += 1
             return
         text = record.getMessage()[:MAX_TEXT]
+        if not self.as_json:
+            text = _printable(text)  # a line end that a peer chose must not begin another line
         if record.exc_info:
             text += "\n" + logging.Formatter().formatException(record.exc_info)
         if more:

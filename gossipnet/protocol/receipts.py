@@ -21,7 +21,7 @@ from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.links import PeerLink
-from gossipnet.protocol.membership import LEFT, MEMBERS_MAX, Membership
+from gossipnet.protocol.membership import MEMBERS_MAX, Membership
 from gossipnet.protocol.wire import encode
 from gossipnet.protocol.wire_receipts import (
     AskReceipts,
@@ -255,7 +255,7 @@ class ReceiptBook:
         node = NodeId(body.node)
         member = self._membership.members.get(node)
         before = self._held.get(node, (0, 0))
-        if member is None or node == self._membership.me or member.body.status == LEFT:
+        if member is None or node == self._membership.me or member.gone:
             self._context.counters["receipts_foreign"] += 1
         elif body.log == self._log and body.seq > before[body.synced]:
             verify(

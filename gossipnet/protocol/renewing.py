@@ -141,6 +141,11 @@ class Renewing:
     def _answer(self, who: NodeId, ask: RenewAsk) -> RenewAnswer:
         """New certificates, or a refusal that a person can read. No fault of whoever carried it."""
         wall, wanted = self._context.wall, b"".join((*ask.chain, *ask.issuer_chain))
+        try:  # first of all: certificates are public, and an answer is kept for who they are of
+            self._proven(ask)
+        except RemoteProtocolError as error:
+            self._context.counters["renewals_forged"] += 1
+            return _refusal(str(error))
         known = self._answers.get(who)
         if known is not None and 0 <= wall - known[0] < AGAIN:
             same = known[1] == wanted
@@ -167,6 +172,16 @@ class Renewing:
                 "renewal-answered", f"the certificate of {name} was renewed", node=who
             )
 
+    def _proven(self, ask: RenewAsk) -> None:
+        """Check that the holder of the certificates has signed this.
+
+        Raises:
+          RemoteProtocolError: It has not.
+        """
+        trust = self.identity.trust
+        subject = trust.verify_chain(ask.chain, None).subject
+        verify(subject, Domain.RENEW, trust.mesh_id, ask.body, ask.signature)
+
     def _judged(self, ask: RenewAsk) -> RenewAnswer:
         """New certificates.
 
@@ -178,7 +193,6 @@ class Renewing:
         # Once more and with the time: what has ended, or was revoked, is not renewed.
         old = trust.verify_chain(ask.chain, wall)
         body = decode_renew_untrusted(ask.body)
-        verify(old.subject, Domain.RENEW, trust.mesh_id, ask.body, ask.signature)
         if self._membership.struck(node_id(old.subject), tuple(ask.chain)):
             raise IdentityError("it was revoked")
         if body.issuer != self.identity.node_id:
@@ -198,6 +212,9 @@ class Renewing:
         trust = self.identity.trust
         old = trust.verify_issuer_chain(ask.issuer_chain, self._context.wall)
         verify(old.subject, Domain.RENEW, trust.mesh_id, ask.body, ask.issuer_signature)
+        if self._membership.struck(node_id(old.subject), tuple(ask.issuer_chain)):
+            # A node that was kept when its issuer was revoked might ask for that one.
+            raise IdentityError("its issuer's certificate was revoked")
         return list(
             issuer.issue_issuer(
                 old.subject,

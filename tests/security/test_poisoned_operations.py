@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import pytest
-from sites import WALL, mesh
 
 from gossipnet import ids
 from gossipnet.errors import RemoteProtocolError
@@ -38,6 +37,7 @@ from gossipnet.state.operations import (
 from gossipnet.state.replica import Replica, Status
 from gossipnet.state.types.places import OFFSET_MAX
 from gossipnet.state.types.register import Register
+from tests.state.sites import WALL, mesh
 
 LIAR, HONEST, WITNESS = (mesh().identities[number] for number in range(3))
 KEY = b"k"

@@ -5,11 +5,11 @@ next record of their log would be stored after a hole, and the node could not st
 """
 
 import pytest
-from mesh import Net
 
 from gossipnet.ids import NodeId
 from gossipnet.protocol.effects import Received
-from gossipnet.protocol.wire import AskMembers, Push, Records, Vector, Want, encode
+from gossipnet.protocol.wire import AskMembers, IHave, Push, Records, Want, encode
+from tests.protocol.mesh import Net
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -68,7 +68,8 @@ def test_empty_pieces_do_not_hold_the_only_stream() -> None:
     victim, liar = net[0], net[1]
     liar.engine._handlers[Want] = lambda _link, _message: None
     number = next(iter(victim.engine.links))
-    victim.feed(Received(number, encode(Vector([(bytes(16), 5)], False))))
+    victim.feed(Received(number, encode(IHave([(bytes(16), 500)]))))
+    net.run(0.5)
     sync = victim.engine.sync
     (session,) = sync.pulls
     for _ in range(12):
