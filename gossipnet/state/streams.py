@@ -21,7 +21,7 @@ from gossipnet.state.operations import (
     StreamTop,
     StreamTrim,
 )
-from gossipnet.state.references import seen_of
+from gossipnet.state.references import replaced_of, seen_of
 from gossipnet.state.types.entry import STREAM, Compound, compound_of
 from gossipnet.state.types.stream import Creation, Group, Id, Stream
 from gossipnet.state.writer import VALUE_MAX, Writer
@@ -245,7 +245,7 @@ def apply_add(core: Core, op: StreamAdd, table: list[int], dot: int) -> str:
     entries = [((ms, seq), tuple(fields)) for ms, seq, fields in op.entries]
     stream.add(entries, dot, core.logs.by_number[table[0]].id)
     if op.begins:
-        stream.generations.add(dot)
+        stream.begin(dot)
     core.settle(op.key, compound)
     return "xadd"
 
@@ -253,7 +253,7 @@ def apply_add(core: Core, op: StreamAdd, table: list[int], dot: int) -> str:
 def apply_delete(core: Core, op: StreamDelete, table: list[int], _dot: int) -> str:
     """Remove what was seen of entries."""
     compound, stream = _held(core, op.key)
-    removed = stream.remove_ids(op.ids, seen_of(op.seen, table))
+    removed = stream.remove_ids(dict.fromkeys(op.ids), seen_of(op.seen, table))
     core.settle(op.key, compound)
     return "xdel" if removed else ""
 
@@ -283,9 +283,9 @@ def apply_group_create(core: Core, op: GroupCreate, table: list[int], dot: int) 
         and any(seq_of(one) >= core.logs.by_number[one >> 56].void_from for one in generations)
     ):
         # The first writer's; or that of the first one who was not revoked.
-        stream.generations.add(dot)
+        stream.begin(dot)
         generations |= {dot}
-    creation = Creation(op.start, seen_of(op.seen, table), generations)
+    creation = Creation(op.start, replaced_of(op.seen, table, dot), generations)
     created = stream.create(op.name, dot, creation)
     core.settle(op.key, compound)
     return "xgroup-create" if created else ""
@@ -294,7 +294,7 @@ def apply_group_create(core: Core, op: GroupCreate, table: list[int], dot: int) 
 def apply_group_destroy(core: Core, op: GroupDestroy, table: list[int], dot: int) -> str:
     """End a group, whoever creates it beside this."""
     compound, stream = _held(core, op.key)
-    stream.destroy(op.name, dot, seen_of(op.seen, table))
+    stream.destroy(op.name, dot, replaced_of(op.seen, table, dot))
     core.settle(op.key, compound)
     return "xgroup-destroy"
 

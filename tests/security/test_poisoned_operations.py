@@ -21,6 +21,8 @@ from gossipnet.state.operations import (
     Body,
     Delete,
     Expire,
+    GroupCreate,
+    GroupDestroy,
     HashSet,
     Increment,
     ListInsert,
@@ -32,6 +34,7 @@ from gossipnet.state.operations import (
     Set,
     SetAdd,
     SketchAdd,
+    StreamAdd,
     encode_body,
 )
 from gossipnet.state.replica import Replica, Status
@@ -257,6 +260,23 @@ def test_one_log_holds_one_counter_cell_whatever_it_claims() -> None:
     assert honest.keyspace.get(KEY) == b"1"
     honest.keyspace.set(KEY, b"v")
     honest.keyspace.score_remove(b"z", [b"m"])
+    still_understood(honest, witness)
+
+
+def test_one_log_holds_one_generation_creation_and_mark_of_a_stream() -> None:
+    honest, witness = after(
+        *[StreamAdd(KEY, [], True) for _ in range(CELLS_MAX + 1)],
+        *[GroupCreate(KEY, b"g", (0, 0), [], [(0, 2, CELLS_MAX)]) for _ in range(CELLS_MAX + 1)],
+        *[GroupDestroy(KEY, b"d", []) for _ in range(1000)],
+        StreamAdd(KEY, [(1, 1, [b"f", b"v"])], False),
+    )
+    stream = honest.keyspace.stream(KEY)
+    assert stream is not None
+    assert len(stream.generations) == 1
+    assert len(stream.groups[b"g"].creations) == 1
+    assert len(stream.groups[b"d"].destroyed) == 1
+    honest.keyspace.group_ack(KEY, b"g", (1, 1))
+    assert honest.keyspace.group_create(KEY, b"h", (0, 0))
     still_understood(honest, witness)
 
 

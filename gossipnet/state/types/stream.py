@@ -209,6 +209,28 @@ class Stream:
                 removed += 1
         return removed
 
+    def begin(self, dot: int) -> None:
+        """Begin a generation.
+
+        Who begins one saw none: a DEL that comes later here has ended its last one. So there is
+        never more than one a log, whatever its author claims.
+        """
+        ended = {one for one in self.generations if one >> 56 == dot >> 56}
+        self.generations -= ended
+        self.generations.add(dot)
+        if ended:
+            self._end_groups()
+
+    def _end_groups(self) -> None:
+        """Take away the groups of generations that are no more."""
+        for name in list(self.groups):
+            group = self.groups[name]
+            for dot, creation in list(group.creations.items()):
+                if self.generations.isdisjoint(creation.generations):
+                    del group.creations[dot]
+            if not group:
+                del self.groups[name]
+
     def create(self, name: bytes, dot: int, creation: Creation) -> bool:
         """XGROUP CREATE: replace what was seen of it; False if DEL has ended the stream it saw."""
         group = self.groups.setdefault(name, Group())
@@ -248,14 +270,9 @@ class Stream:
             self._remove(list(self.entries), seen)
         self.tops = {n: held for n, held in self.tops.items() if not covers(seen, held[0])}
         self.generations = {dot for dot in self.generations if not covers(seen, dot)}
-        for name in list(self.groups):
-            group = self.groups[name]
+        for group in self.groups.values():
             group.replace(seen)
-            for dot, creation in list(group.creations.items()):
-                if self.generations.isdisjoint(creation.generations):
-                    del group.creations[dot]
-            if not group:
-                del self.groups[name]
+        self._end_groups()
         if not self.tops:
             self.added, self.last_removed = 0, FIRST
 
