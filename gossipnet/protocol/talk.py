@@ -286,13 +286,15 @@ class Talk:
     def on_heads(self, link: PeerLink, message: EventHeads) -> None:
         """Give the tree a moment to bring what was announced; then ask."""
         due = self._context.now + GRAFT_AFTER + 2 * (link.rtt or 0.0)
+        newest: dict[tuple[bytes, int], int] = {}  # a head is about all before it
         for author, instance, number in message.heads:
+            newest[author, instance] = max(number, newest.get((author, instance), 0))
+        for (author, instance), number in newest.items():
+            if len(self._wanted) >= WANTED_MAX:
+                self._context.counters["events_unasked"] += 1
+                continue
             for lacking in self._lacking(author, instance, number):
-                event = (author, instance, lacking)
-                if len(self._wanted) >= WANTED_MAX:
-                    self._context.counters["events_unasked"] += 1
-                elif event not in self._wanted:
-                    self._wanted[event] = (due, link.number)
+                self._wanted.setdefault((author, instance, lacking), (due, link.number))
         if self._wanted and "talk-ask" not in self._context.timers:
             self._context.timers.set("talk-ask", due, self._ask)
 
@@ -305,6 +307,14 @@ class Talk:
             return [number]
         return known.lacking(number) if instance == known.instance else []
 
+    def _lacks(self, prefix: bytes, instance: int, number: int) -> bool:
+        """Whether this one event would still be news."""
+        member = self._membership.find(prefix)
+        known = None if member is None else self._heard.get(member.id)
+        if known is None or instance > known.instance:
+            return member is not None
+        return instance == known.instance and not known.has(number)
+
     def _ask(self) -> None:
         now, later = self._context.now, inf
         asked: dict[int, list[EventHead]] = {}
@@ -313,7 +323,7 @@ class Talk:
                 later = min(later, due)
                 continue
             del self._wanted[event]
-            if self._lacking(*event)[-1:] == [event[2]]:
+            if self._lacks(*event):
                 asked.setdefault(number, []).append(event)
         for number, events in asked.items():
             if number in self._links:
