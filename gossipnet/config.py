@@ -68,7 +68,13 @@ def home_path(flag: str | None, env: Mapping[str, str]) -> Path:
 
     Returns:
       An absolute path; nothing says that it exists.
+
+    Raises:
+      ConfigError: The flag is there and empty.
     """
+    if flag is not None and not flag.strip():
+        # Most often `--home "$UNSET"`, which must not fall upon the node that lives at the default.
+        raise ConfigError("--home is empty: name a folder, or leave the option out")
     written = flag or env.get("GOSSIPNET_HOME")
     if written:
         return Path(written).expanduser().absolute()

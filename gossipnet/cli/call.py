@@ -7,8 +7,9 @@ from typing import Any
 
 from gossipnet.cli.connection import TIMEOUT_SECONDS, open_client
 from gossipnet.cli.durations import parse_duration
-from gossipnet.cli.options import Command, add_socket
+from gossipnet.cli.options import Command, add_socket, suggestion
 from gossipnet.cli.terminal import put, put_bytes, put_json, quoted
+from gossipnet.errors import UsageError
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _execute(arguments: argparse.Namespace) -> int:
+    _refuse_streams(arguments)
     words = [os.fsencode(word) for word in (arguments.command, *arguments.words)]
     with open_client(arguments, arguments.timeout) as client:
         reply = client.call(*words)
@@ -42,6 +44,18 @@ def _execute(arguments: argparse.Namespace) -> int:
     else:
         put_bytes(b"\n".join(raw_lines(reply)) + b"\n")
     return 0
+
+
+def _refuse_streams(arguments: argparse.Namespace) -> None:
+    """What answers with pushes for ever would look like a daemon that hangs."""
+    name, words = arguments.command.upper(), [word.upper() for word in arguments.words[:1]]
+    if name == "GOSSIP" and words == ["WATCH"]:
+        raise UsageError(f"call prints one reply: use `{suggestion(arguments, 'watch PATTERN')}`")
+    if name in ("SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"):
+        raise UsageError(
+            f"call prints one reply, and {name} goes on for ever: use redis-cli -s on the local "
+            f"socket, or `{suggestion(arguments, 'watch PATTERN')}` for changes to keys"
+        )
 
 
 def formatted(reply: Any) -> list[str]:

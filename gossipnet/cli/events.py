@@ -14,15 +14,21 @@ _TINTS = {"warning": "yellow", "error": "red", "debug": "dim"}
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-n", dest="count", type=int, default=50, metavar="N", help="the last N events (50)"
+        "-n", dest="count", type=_count, default=50, metavar="N", help="the last N events (50)"
     )
     add_socket(parser)
+
+
+def _count(written: str) -> int:
+    if written.isascii() and written.isdigit() and int(written[:9]) > 0:
+        return int(written[:9])
+    raise argparse.ArgumentTypeError(f"{written!r} is not a number of events: give 1 or more")
 
 
 def _execute(arguments: argparse.Namespace) -> int:
     with open_client(arguments) as client:
         rows = plain(ask(client, "GOSSIP", "EVENTS"))
-    rows = rows[-arguments.count :] if arguments.count > 0 else []
+    rows = rows[-arguments.count :]
     if arguments.json:
         put_json({"events": rows})
         return 0

@@ -42,6 +42,9 @@ def add_mesh_secret(parser: argparse.ArgumentParser) -> None:
 def _execute(arguments: argparse.Namespace) -> int:
     given, addresses = arguments.token, arguments.addresses
     if arguments.token_file is not None and given is not None:
+        if given.lower().startswith("gn1") and ":" not in given:
+            # Taken for a host's name, the secret would go to a name server.
+            raise UsageError("give the token once: as a word, or with --token-file")
         given, addresses = None, [given, *addresses]
     elif arguments.token_file is None and given is None:
         raise UsageError(

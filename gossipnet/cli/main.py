@@ -7,6 +7,7 @@ Exit codes: 0 fine, 1 failed, 2 usage, 3 no daemon, 4 denied, 5 not found, 6 tim
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gossipnet.cli.catalogue import COMMANDS, GROUPS
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gossipnet.cli.options import Command
 
 _EXIT_CODES = "0 fine, 1 failed, 2 usage, 3 no daemon, 4 denied, 5 not found, 6 timed out"
+_LEADING = ("--home", "--socket", "--json", "--help", "-h", "--version")
 
 
 def main(words: list[str] | None = None) -> int:
@@ -35,6 +37,9 @@ def main(words: list[str] | None = None) -> int:
         return _complain(f"the other side broke the protocol: {error}", 1)
     except KeyboardInterrupt:
         return 130
+    except EOFError:
+        # Only prompts raise it: somebody pressed Ctrl-D where a passphrase was asked for.
+        return _complain("the input ended where an answer was asked for: run it again", 2)
     except BrokenPipeError:
         # The reader of our output is gone; Python would complain once more while it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -61,17 +66,21 @@ def _dispatch(words: list[str]) -> int:
         if "--version" in shared:
             rest = ["version"]
             shared.remove("--version")
+        elif shared and not asked:
+            _refuse_unknown(shared)
+            raise UsageError("no command is given; see gossipnet --help")
         else:
             print(_overview(), file=sys.stdout if asked else sys.stderr)
             return 0 if asked else 2
     name, rest = rest[0], rest[1:]
     if name == "help":
-        if not rest:
+        if not rest or rest[0] in ("-h", "--help"):
             print(_overview())
             return 0
         name, rest = rest[0], ["--help"]
     entry = COMMANDS.get(name)
     if entry is None:
+        _refuse_unknown(shared)  # its value would be taken for the command
         raise UsageError(f"{name!r} is not a command{_hint(name)}; see gossipnet --help")
     from gossipnet.cli.options import build_parser
 
@@ -89,10 +98,19 @@ def _leading_options(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:at], words[at:]
 
 
-def _hint(name: str) -> str:
+def _refuse_unknown(leading: list[str]) -> None:
+    for word in leading:
+        option, _, _ = word.partition("=")
+        if option.startswith("-") and option not in _LEADING:
+            raise UsageError(
+                f"{option} is not expected here{_hint(option, _LEADING)}; see gossipnet --help"
+            )
+
+
+def _hint(name: str, known: Sequence[str] = (*COMMANDS, "help")) -> str:
     from gossipnet.config import nearest
 
-    near = nearest(name, [*COMMANDS, "help"])
+    near = nearest(name, list(known))
     return f": did you mean {near}?" if near else ""
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,8 @@ class Parser(argparse.ArgumentParser):
         known, extra = parse(words)
         if extra:
             word = extra[0].split("=")[0]
+            if word in self._option_string_actions:
+                self.error(f"{word} is not expected here: options stand before the --")
             near = nearest(word, list(self._option_string_actions)) if word[:1] == "-" else None
             hint = f": did you mean {near}?" if near else ""
             self.error(f"{shlex.quote(extra[0])} is not expected here{hint}")
@@ -91,6 +94,11 @@ def suggestion(arguments: argparse.Namespace, words: str) -> str:
     home = f" --home {shlex.quote(arguments.home)}" if arguments.home else ""
     verb, _, rest = words.partition(" ")
     return f"gossipnet {verb}{home}{' ' + rest if rest else ''}"
+
+
+def completed(arguments: argparse.Namespace, text: str) -> str:
+    """A text in which each command in backquotes names the home that this one was told."""
+    return re.sub(r"`gossipnet (\w+)", lambda found: f"`{suggestion(arguments, found[1])}", text)
 
 
 def _indented(text: str) -> str:

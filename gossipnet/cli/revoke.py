@@ -4,9 +4,10 @@ import argparse
 import sys
 
 from gossipnet.cli.connection import ask, open_client
-from gossipnet.cli.options import Command, add_socket, suggestion
+from gossipnet.cli.options import Command, add_socket, completed, suggestion
 from gossipnet.cli.terminal import next_step, plain, put_json, say
-from gossipnet.errors import UsageError
+from gossipnet.client import ReplyError
+from gossipnet.errors import NotFound, UsageError
 
 _REASON_MAX = 200
 
@@ -30,7 +31,12 @@ def _execute(arguments: argparse.Namespace) -> int:
     if reason:
         words += ["REASON", reason]
     with open_client(arguments) as client:
-        row = plain(ask(client, *words))
+        try:
+            row = plain(ask(client, *words))
+        except ReplyError as error:
+            if str(error).startswith("no member is called"):
+                raise NotFound(completed(arguments, str(error))) from None
+            raise
     if arguments.json:
         put_json(row)
     if row["already"]:

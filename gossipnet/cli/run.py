@@ -5,9 +5,10 @@ import os
 
 from gossipnet.cli.init import add_name, node_name
 from gossipnet.cli.join import add_mesh_secret, enrol_now, read_token
-from gossipnet.cli.options import Command, add_socket, settings_of, suggestion
+from gossipnet.cli.options import Command, add_socket, completed, settings_of, suggestion
 from gossipnet.cli.terminal import say
 from gossipnet.config import Settings
+from gossipnet.errors import HomeError
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +63,10 @@ def _execute(arguments: argparse.Namespace) -> int:
 
     from gossipnet.daemon import run_daemon
 
-    run_daemon(settings, lambda words: suggestion(arguments, words))
+    try:
+        run_daemon(settings, lambda words: suggestion(arguments, words))
+    except HomeError as error:
+        raise HomeError(completed(arguments, str(error))) from None
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from typing import TYPE_CHECKING, Any
 
 from gossipnet.cli.connection import ask, open_client
 from gossipnet.cli.durations import parse_duration
@@ -17,8 +18,18 @@ from gossipnet.cli.terminal import (
 )
 from gossipnet.errors import NotFound, TimedOut
 
+if TYPE_CHECKING:
+    from gossipnet.client import Client
+
 _WAIT_SECONDS = 5
 _NODES_MAX = 16_384
+_SHOWN_BY = {
+    "hash": " HGETALL {}",
+    "set": " SMEMBERS {}",
+    "list": " LRANGE {} 0 -1",
+    "zset": " ZRANGE {} 0 -1",
+    "stream": " XRANGE {} - +",
+}
 
 
 def _key(written: str) -> bytes:
@@ -36,7 +47,7 @@ def _configure_get(parser: argparse.ArgumentParser) -> None:
 
 def _get(arguments: argparse.Namespace) -> int:
     with open_client(arguments) as client:
-        value = ask(client, "GET", _key(arguments.key))
+        value = _of_key(arguments, client, "GET")
     if arguments.json:
         put_json({"key": plain(_key(arguments.key)), "value": value})
     if value is None:
@@ -45,6 +56,23 @@ def _get(arguments: argparse.Namespace) -> int:
         put_bytes(value)
         next_step(suggestion(arguments, f"watch {_shown(arguments.key)}"))
     return 0
+
+
+def _of_key(arguments: argparse.Namespace, client: "Client", verb: str, *words: str) -> Any:
+    """The reply about one string; where its value does not suit, the complaint names the key."""
+    from gossipnet.client import ReplyError
+
+    key = _shown(arguments.key)
+    try:
+        return ask(client, verb, _key(arguments.key), *words)
+    except ReplyError as error:
+        if error.code == "WRONGTYPE":
+            kind = plain(ask(client, "TYPE", _key(arguments.key)))
+            shown = suggestion(arguments, "call") + _SHOWN_BY.get(kind, " TYPE {}").format(key)
+            error.args = (f"{key!r} is a {kind}, not a string; look at it with `{shown}`",)
+        elif str(error).startswith("value is not an integer"):
+            error.args = (f"{key!r} does not hold a whole number, or the sum is beyond 64 bits",)
+        raise
 
 
 def _configure_set(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +145,7 @@ def _configure_incr(parser: argparse.ArgumentParser) -> None:
 
 def _incr(arguments: argparse.Namespace) -> int:
     with open_client(arguments) as client:
-        value = ask(client, "INCRBY", _key(arguments.key), str(arguments.by))
+        value = _of_key(arguments, client, "INCRBY", str(arguments.by))
     if arguments.json:
         put_json({"key": plain(_key(arguments.key)), "value": value})
     else:
