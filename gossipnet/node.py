@@ -34,7 +34,7 @@ from gossipnet.io.store import Store
 from gossipnet.protocol import kem
 from gossipnet.protocol.engine import Engine, EngineSettings
 from gossipnet.protocol.handshake import PostQuantum, Transport
-from gossipnet.protocol.standing import known_revocations
+from gossipnet.protocol.standing import known_statements
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import Replica
 
@@ -235,13 +235,15 @@ async def _build(
     secret: bytes,
 ) -> Engine:
     wall = time.time()
+    revocations, forks = known_statements(recovered.meta, identity.trust)
     replica = Replica(
         key=identity.key,
         chain=identity.chain,
         trust=identity.trust,
         epoch=recovered.epoch,
         wall=wall,
-        revocations=known_revocations(recovered.meta, identity.trust),
+        revocations=revocations,
+        forks=forks,
     )
 
     def read_back() -> None:

@@ -68,6 +68,7 @@ class Broadcast:
         self._members: dict[NodeId, tuple[MemberEntry, int | None]] = {}
         # Set by the engine.
         self.ingest: Callable[[bytes], Outcome] = lambda data: replica.ingest(data, context.wall)
+        self.forked: Callable[[PeerLink, bytes], None] = lambda _link, _data: None
         self.taken: Callable[[Iterable[AppliedRecord]], None] = lambda _records: None
         self.missing: Callable[[PeerLink, Iterable[tuple[LogId, int, int]], float], None] = (
             lambda _link, _ranges, _delay: None
@@ -101,6 +102,8 @@ class Broadcast:
                     counters["records_duplicate"] += 1
                 else:
                     news = True
+                if outcome.status is Status.FORKED:
+                    self.forked(link, data)
                 if outcome.missing:
                     self.missing(link, outcome.missing, GRAFT_AFTER + 2 * (link.rtt or 0.0))
         finally:  # what came before a bad one is applied: it must reach the disk and the others

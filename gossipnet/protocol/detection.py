@@ -207,7 +207,7 @@ class Detection:
     def accuse(self, node: NodeId, evidence: int) -> None:
         """Say, signed, that a member is gone."""
         member = self._membership.members.get(node)
-        if member is None or member.body.status != ALIVE or member.dead or member.revoked:
+        if member is None or member.body.status != ALIVE or member.dead or member.outcast:
             return
         held = self._judgement.suspicions.get(node)
         if (
@@ -250,7 +250,7 @@ class Detection:
         """
         accuser = self._membership.members.get(NodeId(body.accuser))
         subject = self._membership.members.get(NodeId(body.subject))
-        if accuser is None or subject is None or accuser.revoked or accuser is subject:
+        if accuser is None or subject is None or accuser.outcast or accuser is subject:
             self._context.counters["accusations_unknown"] += 1
             return False
         if body.incarnation < subject.body.incarnation or subject.dead:
@@ -278,7 +278,7 @@ class Detection:
         if subject.id == self._membership.me:
             self.refuted(body.incarnation)
             return False
-        if subject.body.status != ALIVE or subject.revoked:
+        if subject.body.status != ALIVE or subject.outcast:
             return False
         return self._judgement.hold(subject, accusation, body)
 

@@ -161,7 +161,7 @@ class Judgement:
         seen: list[bytes] = []
         for prefix in sorted(member.neighbours | member.previous):
             other = self._membership.find(prefix)
-            if other is None or other.body.status != ALIVE or other.revoked:
+            if other is None or other.body.status != ALIVE or other.outcast:
                 continue
             if other.names(member.id[:16]):
                 seen.append(prefix)

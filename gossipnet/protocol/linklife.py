@@ -95,7 +95,7 @@ class LinkLife:
         )
         refusal = self._refusal(node)
         verdict = "" if refusal else self.forbidden(link)
-        if verdict == "revoked":
+        if verdict in ("revoked", "forked"):
             self._overlay.avoid(node)
             refusal = verdict
         if refusal:

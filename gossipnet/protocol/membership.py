@@ -57,6 +57,7 @@ class Member:
       dead: Judged dead in its current incarnation.
       suspected: There are valid accusations, but no verdict.
       revoked: A revocation strikes it; nothing it says counts.
+      suspended: It signed contradictory records; nothing it says counts until somebody decides.
       since: ``now`` when its state last changed.
       rtt: Smoothed round trip in seconds, None when never measured.
       total: Records it had applied when last heard, None when never heard.
@@ -75,6 +76,7 @@ class Member:
     dead: bool = False
     suspected: bool = False
     revoked: bool = False
+    suspended: bool = False
     since: float = 0.0
     rtt: float | None = None
     total: int | None = None
@@ -87,6 +89,8 @@ class Member:
             return "revoked"
         if self.body.status == LEFT:
             return "left"
+        if self.suspended:
+            return "suspect"
         if self.dead:
             return "dead"
         if self.body.status == AWAY:
@@ -95,13 +99,18 @@ class Member:
 
     @property
     def gone(self) -> bool:
-        """Not expected back: it left, or was revoked."""
-        return self.body.status == LEFT or self.revoked
+        """Not expected back: it left, or does not count."""
+        return self.body.status == LEFT or self.outcast
+
+    @property
+    def outcast(self) -> bool:
+        """Nothing that it says counts, and nobody keeps a link with it."""
+        return self.revoked or self.suspended
 
     @property
     def reachable(self) -> bool:
-        """Worth a link: neither gone for good nor judged dead nor away nor revoked."""
-        return self.body.status == ALIVE and not self.dead and not self.revoked
+        """Worth a link: neither gone for good nor judged dead nor away nor an outcast."""
+        return self.body.status == ALIVE and not self.dead and not self.outcast
 
     def names(self, prefix: bytes) -> bool:
         """Whether the member lists this neighbour (16-byte prefix), now or in its last record."""
@@ -136,8 +145,9 @@ class Membership:
         self.status = ALIVE
         self.listed: frozenset[bytes] = frozenset()
         """Neighbours in this node's own current record."""
-        # Set by the engine: whether a revocation strikes a node with this chain.
+        # Set by the engine: whether a revocation strikes a node with this chain; a fork a node.
         self.struck: Callable[[NodeId, tuple[bytes, ...]], bool] = lambda _node, _chain: False
+        self.suspends: Callable[[NodeId], bool] = lambda _node: False
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -347,7 +357,7 @@ class Membership:
             known.name, known.roles, known.not_after = leaf.name, leaf.roles, leaf.not_after
             known.certificate = leaf.fingerprint[:16]
         known.neighbours = frozenset(body.neighbours)
-        known.revoked = self.struck(node, chain)
+        known.revoked, known.suspended = self.struck(node, chain), self.suspends(node)
         self._alive = None
         self._note_edges(known)
         self._digest_sum = (self._digest_sum + _entry_number(entry)) % (1 << 256)

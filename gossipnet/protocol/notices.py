@@ -118,6 +118,14 @@ class Noticeboard:
         self._sum = (self._sum + int.from_bytes(found, "big")) % (1 << 256)
         return found
 
+    def drop(self, one: bytes) -> None:
+        """Forget a notice that another one has made needless."""
+        notice = self._held.pop(one, None)
+        if notice is not None:
+            self._hashes.discard(hashlib.blake2b(notice, digest_size=16).digest())
+            self._sum = (self._sum - int.from_bytes(one, "big")) % (1 << 256)
+            self._context.meta[META + one.hex()] = None
+
     # -- spreading -----------------------------------------------------------------------------
 
     def show(self, link: PeerLink) -> None:

@@ -196,13 +196,20 @@ class Parts:
         self.relay.reception.refusal = self.standing.revoking.refusal_of_key
         self.standing.closes(self.life.close, self._cease)
         self.standing.rooting.changed = self._on_root
+        forking = self.standing.forking
+        self.broadcast.forked = self.sync.forked = forking.on_evidence
+        self.sync.suspect = forking.suspect
+        forking.fetch = self.sync.fetch
+        forking.applied = self._on_released
+        forking.own_forked = lambda: self.intake.open_epoch("this node's log was forked")
 
     # -- what is compared ----------------------------------------------------------------------
 
     def digest(self) -> bytes:
         """32 bytes over the version vector."""
-        if self._digest[0] != self.replica.total:
-            self._digest = (self.replica.total, self.replica.digest())
+        changes = self.replica.logs.changes
+        if self._digest[0] != changes:
+            self._digest = (changes, self.replica.digest())
         return self._digest[1]
 
     def _tables(self) -> bytes:
@@ -287,6 +294,11 @@ class Parts:
         self.replica.renew(identity.chain)
         self.presence.say()
         self.context.effects.append(Renewed(identity))
+
+    def _on_released(self, records: list[AppliedRecord]) -> None:
+        """Records had waited for a part of a log that nobody will ever take."""
+        self.commits.foreign(records)
+        self.broadcast.forward(records, None, 1)
 
     def _on_root(self) -> None:
         """Another version of the root counts: say so, and keep it with the certificates."""

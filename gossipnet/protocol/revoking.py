@@ -22,11 +22,11 @@ from gossipnet.identity.revocation import (
 from gossipnet.identity.revocations import Revocations
 from gossipnet.ids import NodeId
 from gossipnet.protocol.context import Context
+from gossipnet.protocol.forking import Forking
 from gossipnet.protocol.judgement import Judgement
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member, Membership
 from gossipnet.protocol.notices import REVOCATION, Noticeboard
-from gossipnet.protocol.rebuilding import Rebuilding
 from gossipnet.state.replica import Replica
 
 ID_LETTERS = 10
@@ -52,7 +52,7 @@ class Revoking:
         membership: Membership,
         judgement: Judgement,
         board: Noticeboard,
-        rebuilding: Rebuilding,
+        forking: Forking,
         links: dict[int, PeerLink],
     ) -> None:
         self._context = context
@@ -61,13 +61,14 @@ class Revoking:
         self._membership = membership
         self._judgement = judgement
         self._board = board
-        self._rebuilding = rebuilding
+        self._forking = forking
         self._links = links
         self._told: set[NodeId] = set()
         self.revocations: Revocations = replica.revocations
         self.own = ""
         board.kinds[REVOCATION] = self._take
         membership.struck = self.revocations.strikes
+        membership.suspends = forking.suspends
         # Set by the engine.
         self.close: Callable[[PeerLink, str], None] = lambda _link, _reason: None
         self.cease: Callable[[], None] = lambda: None
@@ -95,23 +96,37 @@ class Revoking:
             revoked = self.revocations.strikes(member.id, member.chain)
             if revoked != member.revoked:
                 self._mark(member, revoked)
+            if self._forking.suspends(member.id) != member.suspended:
+                self._suspend(member, not member.suspended)
         for link in list(self._links.values()):
-            struck = self.revocations.strikes(link.node, link.peer.chain)
+            verdict = self._verdict(link)
             if link.limbo:
-                if not struck:
+                if verdict != "withdrawn":
                     self.close(link, "root-changed")  # its next link will be like any other
-            elif struck:
+            elif verdict:
                 self._explain(link)
-                self.close(link, "revoked")
-        if self._replica.revocations_changed():
-            self._rebuilding.begin()
+                self.close(link, "revoked" if verdict == "withdrawn" else verdict)
         self._look_at_own()
+
+    def _verdict(self, link: PeerLink) -> str:
+        """``revoked``, ``withdrawn`` (by the root), ``forked``, or empty."""
+        if self.revocations.strikes(link.node, link.peer.chain):
+            struck = self.revocations.against(link.node, link.peer.chain)
+            return "revoked" if struck else "withdrawn"
+        return "forked" if self._forking.suspends(link.node) else ""
+
+    def _suspend(self, member: Member, suspended: bool) -> None:
+        member.suspended = suspended
+        member.since = self._context.now
+        self._membership.judged(member)
+        self._judgement.clear(member, "suspended" if suspended else "let in again")
 
     def _explain(self, link: PeerLink) -> None:
         """Send a peer what strikes it, so that it can stop instead of knocking for ever."""
         struck = self.revocations.against(link.node, link.peer.chain)
         ids = [revocation.id for revocation in struck]
-        if not struck:
+        ids += self._forking.notices_against(link.node)
+        if not ids:
             ids = [record.hash for record in self._trust.roots.chain]
         self._board.send(link.number, self._board.payloads_of(ids))
 
@@ -163,22 +178,21 @@ class Revoking:
     def refuses(self, link: PeerLink) -> str:
         """Why a link that has come up must end, or empty; the peer is told.
 
-        ``revoked`` ends it at once; ``withdrawn`` once roots were compared: the peer may know of a
-        version that stands by it.
+        ``revoked`` and ``forked`` end it at once; ``withdrawn`` once roots were compared: the peer
+        may know of a version that stands by it.
         """
-        if not self.revocations.strikes(link.node, link.peer.chain):
+        verdict = self._verdict(link)
+        if not verdict:
             return ""
         self._context.counters["revoked_refused"] += 1
         if link.node not in self._told and len(self._told) < KNOCKS_TOLD:
             self._told.add(link.node)
-            self._context.event(
-                "link-refused",
-                f"{link.peer.name} was revoked by {self._why(link.node, link.peer.chain)}",
-                "warning",
-                link.node,
-            )
+            why = f"was revoked by {self._why(link.node, link.peer.chain)}"
+            if verdict == "forked":
+                why = "signed contradictory records and is suspended: revoke it, or void the proof"
+            self._context.event("link-refused", f"{link.peer.name} {why}", "warning", link.node)
         self._explain(link)
-        return "revoked" if self.revocations.against(link.node, link.peer.chain) else "withdrawn"
+        return verdict
 
     def refusal_of_key(self, node: NodeId) -> str:
         """Why this key may not join, or empty."""
@@ -324,7 +338,6 @@ class Revoking:
         return {
             "known": len(self.revocations),
             "own": self.own,
-            "rebuilding": self._rebuilding.active,
         }
 
 

@@ -158,7 +158,7 @@ class Roster:
 
     def _tell(self, member: Member, before: str | None) -> None:
         status, name = member.body.status, member.name
-        if member.revoked:
+        if member.outcast:
             return
         if before is None:
             if status == ALIVE:

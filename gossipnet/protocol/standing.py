@@ -1,7 +1,8 @@
 """Who counts, and since when not: notices about trust and all that follows, under one roof.
 
 Composes `Noticeboard` (keeps and spreads signed statements), `Rooting` (versions of the root),
-`Revoking` (what they mean for members and links) and `Rebuilding` (what they mean for the state).
+`Forking` (logs of two branches), `Revoking` (what all of it means for members and links) and
+`Rebuilding` (what it means for the state).
 """
 
 from collections.abc import Callable, Mapping
@@ -15,23 +16,25 @@ from gossipnet.identity.trust import Trust
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import LogRead
+from gossipnet.protocol.forking import Forking
 from gossipnet.protocol.judgement import Judgement
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member, Membership
-from gossipnet.protocol.notices import META, REVOCATION, ROOT, Noticeboard
+from gossipnet.protocol.notices import FORK, META, REVOCATION, ROOT, Noticeboard
 from gossipnet.protocol.rebuilding import Rebuilding
 from gossipnet.protocol.revoking import Revoking
 from gossipnet.protocol.rooting import Rooting
+from gossipnet.state.fork import Forks, decode_proof
 from gossipnet.state.replica import Replica
 
 
-def known_revocations(meta: Mapping[str, bytes], trust: Trust) -> Revocations:
-    """Revocations among the named values of a database, for a `Replica` that is about to be loaded.
+def known_statements(meta: Mapping[str, bytes], trust: Trust) -> tuple[Revocations, Forks]:
+    """What the named values of a database hold, for a `Replica` that is about to be loaded.
 
     Loaded without them it would first apply what is void, and then have to compute it anew. The
     versions of the root that are there go into ``trust`` before.
     """
-    found = Revocations(trust)
+    revocations, forks = Revocations(trust), Forks(trust)
     notices = [notice for name, notice in meta.items() if name.startswith(META)]
     left = [notice[1:] for notice in notices if notice[:1] == bytes((ROOT,))]
     before = 0
@@ -39,11 +42,13 @@ def known_revocations(meta: Mapping[str, bytes], trust: Trust) -> Revocations:
         before = len(left)
         left = [data for data in left if not _adopted(data, trust)]
     for notice in notices:
-        if notice[:1] == bytes((REVOCATION,)):
-            # What cannot be read is told when the noticeboard reads it.
-            with suppress(RemoteProtocolError):
-                found.add(decode_revocation(notice[1:], trust))
-    return found
+        # What cannot be read is told when the noticeboard reads it.
+        with suppress(RemoteProtocolError):
+            if notice[:1] == bytes((REVOCATION,)):
+                revocations.add(decode_revocation(notice[1:], trust))
+            elif notice[:1] == bytes((FORK,)):
+                forks.add(decode_proof(notice[1:], trust))
+    return revocations, forks
 
 
 def _adopted(data: bytes, trust: Trust) -> bool:
@@ -69,16 +74,11 @@ class Standing:
         self.board = Noticeboard(context, links)
         self.rebuilding = Rebuilding(context, replica)
         self.rooting = Rooting(context, identity.trust, membership, self.board)
+        self.forking = Forking(context, identity.trust, replica, self.board)
         self.revoking = Revoking(
-            context,
-            identity,
-            replica,
-            membership,
-            judgement,
-            self.board,
-            self.rebuilding,
-            links,
+            context, identity, replica, membership, judgement, self.board, self.forking, links
         )
+        self._replica = replica
         self.board.stored = commits.hurry
         self.board.taken = self._on_taken
 
@@ -90,11 +90,19 @@ class Standing:
     def _on_taken(self, kinds: set[int]) -> None:
         if ROOT in kinds:
             self.rooting.apply()
+        self._settle()
+
+    def _settle(self) -> None:
+        # Logs are judged while they still say how far they were applied, and end afterwards.
+        stale = self._replica.revocations_changed()
+        self.forking.apply()
+        if stale:
+            self.rebuilding.begin()
         self.revoking.apply()
 
     def start(self) -> None:
         """Bring everything in line with what was loaded."""
-        self.revoking.apply()
+        self._settle()
 
     def closes(self, close: Callable[[PeerLink, str], None], cease: Callable[[], None]) -> None:
         """Set what ends one link, and what ends this node's part in the mesh."""
@@ -102,6 +110,8 @@ class Standing:
 
     def takes(self, read: LogRead) -> bool:
         """Take records that came from disk, if they were asked for here."""
+        if self.forking.takes(read):
+            return True
         if not self.rebuilding.takes(read):
             return False
         self.rebuilding.on_read(read)
@@ -109,8 +119,13 @@ class Standing:
 
     def why(self, member: Member) -> dict[str, object]:
         """What is held against a member, for people."""
-        return {"revocations": self.revoking.why(member)}
+        return {"revocations": self.revoking.why(member), "forks": self.forking.why(member)}
 
     def status(self) -> dict[str, object]:
         """For ``gossipnet status``."""
-        return {**self.revoking.status(), "root": self.rooting.status()}
+        return {
+            **self.revoking.status(),
+            "rebuilding": self.rebuilding.active,
+            "forks": len(self.forking.forks),
+            "root": self.rooting.status(),
+        }

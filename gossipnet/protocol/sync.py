@@ -18,14 +18,14 @@ from gossipnet.protocol.links import PeerLink, Serving
 from gossipnet.protocol.wire import (
     RECORDS_PER_MESSAGE,
     Digest,
-    Head,
     More,
     Range,
     Records,
+    Tip,
     Vector,
     Want,
 )
-from gossipnet.state.replica import AppliedRecord, Outcome, Replica
+from gossipnet.state.replica import AppliedRecord, Outcome, Replica, Status
 
 PERIOD = 5.0
 """Seconds (± 50 %) between two digests to a random neighbour."""
@@ -97,6 +97,8 @@ class Sync:
         self._gaps: dict[tuple[LogId, int], Gap] = {}
         self._gaps_due = inf
         # Set by the engine.
+        self.forked: Callable[[PeerLink, bytes], None] = lambda _link, _data: None
+        self.suspect: Callable[[PeerLink, LogId, int], None] = lambda _link, _log, _seq: None
         self.taken: Callable[[Iterable[AppliedRecord]], None] = lambda _records: None
         self.announce: Callable[[Iterable[AppliedRecord], int], None] = lambda _r, _link: None
         self.graft: Callable[[PeerLink], None] = lambda _link: None
@@ -133,21 +135,26 @@ class Sync:
 
     def show_vector(self, link: PeerLink, *, reply: bool) -> None:
         """Send our version vector."""
-        heads: list[Head] = [
-            (log, sendable)
-            for log, head in self._replica.vector().items()
-            if (sendable := self.sendable(log, head))
+        heads: list[Tip] = [
+            (log.id, sendable, log.hash_of(sendable))
+            for log in self._replica.logs.by_number
+            if (sendable := self.sendable(log.id, log.head))
         ]
         self._context.send(link.number, Lane.BULK, Vector(heads[:16_384], reply))
 
     def on_vector(self, link: PeerLink, message: Vector) -> None:
         """Pull what the peer has and we lack."""
-        theirs = {LogId(log): head for log, head in message.heads}
+        theirs = {LogId(log): head for log, head, _tip in message.heads}
         if message.reply:
             self.show_vector(link, reply=False)
         wanted = self._replica.wanted_from(theirs)
         if wanted:
             self._pull(link, wanted)
+        by_id = self._replica.logs.by_id
+        for log, head, tip in message.heads:
+            known = by_id.get(LogId(log))
+            if known is not None and 1 <= head <= known.head and known.hash_of(head) != tip:
+                self.suspect(link, LogId(log), head)
 
     # -- pulling -------------------------------------------------------------------------------
 
@@ -188,6 +195,8 @@ class Sync:
                 self._context.counters["records_received"] += 1
                 outcome = self.ingest(data)
                 applied.extend(outcome.applied)
+                if outcome.status is Status.FORKED:
+                    self.forked(link, data)
         finally:  # what came before a bad one is applied: it must reach the disk and the others
             if applied:
                 self.taken(applied)
@@ -271,6 +280,11 @@ class Sync:
         for number, lacking in wanted.items():
             self._pull_gap(self._links[number], lacking)
         self._arm_gaps()
+
+    def fetch(self, link: PeerLink, log: LogId, first: int, last: int) -> None:
+        """Ask for a few records although there are some of these numbers here."""
+        self._session += 1
+        self._context.send(link.number, Lane.GOSSIP, Want(self._session, [(log, first, last)]))
 
     def _pull_gap(self, link: PeerLink, lacking: list[Range]) -> None:
         self.graft(link)

@@ -205,7 +205,7 @@ class Talk:
         if author == self._membership.me:
             counters["events_duplicate"] += 1
             return False
-        if member is None or member.revoked:
+        if member is None or member.outcast:
             counters["events_unknown"] += 1
             return False
         known = self._heard.get(author)

@@ -36,6 +36,7 @@ RECORDS_PER_MESSAGE = 4096
 RecordBytes = Annotated[bytes, Meta(max_length=1_300_000)]
 RecordBatch = Annotated[list[RecordBytes], Meta(max_length=RECORDS_PER_MESSAGE)]
 Head = tuple[Bytes16, Count]
+Tip = tuple[Bytes16, Count, Bytes16]
 Heads = Annotated[list[Head], Meta(max_length=16_384)]
 Range = tuple[Bytes16, Count, Count]
 Ranges = Annotated[list[Range], Meta(max_length=RECORDS_PER_MESSAGE)]
@@ -236,9 +237,12 @@ class Prune(Message, frozen=True, tag=21):
 
 
 class Vector(Message, frozen=True, tag=24):
-    """The sender's version vector; ``reply`` asks for the receiver's in return."""
+    """The sender's version vector; ``reply`` asks for the receiver's in return.
 
-    heads: Heads
+    With each head come the first 16 bytes of its hash, so that two branches of one log are noticed.
+    """
+
+    heads: Annotated[list[Tip], Meta(max_length=16_384)]
     reply: bool
 
 

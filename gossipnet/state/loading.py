@@ -8,10 +8,13 @@ from collections.abc import Callable
 
 from gossipnet import ids
 from gossipnet.errors import BadSignature, RemoteProtocolError, StoreError
+from gossipnet.identity.trust import Trust
 from gossipnet.ids import LogId
 from gossipnet.state import record
 from gossipnet.state.check import check_operations
+from gossipnet.state.fork import Forks
 from gossipnet.state.logs import Log, Logs
+from gossipnet.state.opening import open_log, verify_first
 from gossipnet.state.operations import Body, decode_body_untrusted
 from gossipnet.state.record import Record
 
@@ -22,22 +25,21 @@ class Loading:
     """Feeds stored records to a replica.
 
     Args:
-      logs: The replica's.
-      mesh_id: For signatures.
-      open_log: Makes room for the log that a verified first record opens.
+      logs, forks: The replica's.
+      trust: The mesh.
       apply: Applies a record that is in order.
     """
 
     def __init__(
         self,
         logs: Logs,
-        mesh_id: bytes,
-        open_log: Callable[[Record, Body], Log],
+        forks: Forks,
+        trust: Trust,
         apply: Callable[[Record, Body, Log], object],
     ) -> None:
         self._logs = logs
-        self._mesh_id = mesh_id
-        self._open_log = open_log
+        self._forks = forks
+        self._trust = trust
         self._apply = apply
         self._unchecked: dict[LogId, Record] = {}
 
@@ -45,15 +47,18 @@ class Loading:
         """Apply one record, in stored order; raises `StoreError`."""
         try:
             stored = record.parse_untrusted(data)
-            known = self._logs.by_id.get(stored.log)
+            if stored.seq >= self._forks.at(stored.log):
+                return  # of a branch that was applied before the fork was known
+            known = self._logs.begun(stored.log)
             body = decode_body_untrusted(stored.body)
             if known is None:
                 if stored.seq != 1 or stored.prev != record.GENESIS:
                     raise RemoteProtocolError("bad-record", "a log without its beginning")
-                known = self._open_log(stored, body)
+                verify_first(stored, self._trust)
+                known = open_log(self._logs, stored, body, self._trust)
             elif stored.seq != known.head + 1 or stored.prev != known.head_hash:
                 raise RemoteProtocolError("bad-record", "it does not follow the one before it")
-            if any(seq > self._logs.head(LogId(log)) for log, seq in body.logs):
+            if self._logs.lacking({LogId(log): seq for log, seq in body.logs}):
                 raise RemoteProtocolError("bad-record", "it names what comes after it")
             check_operations(body, stored)
         except RemoteProtocolError as error:
@@ -67,7 +72,7 @@ class Loading:
         """Check the newest signature of each log; raises `StoreError`."""
         for log, newest in self._unchecked.items():
             try:
-                newest.verify(self._logs.by_id[log].public_key, self._mesh_id)
+                newest.verify(self._logs.by_id[log].public_key, self._trust.mesh_id)
             except BadSignature as error:
                 raise StoreError(
                     f"the database is damaged (a signature of log {ids.short(log)} does not "

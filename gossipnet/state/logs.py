@@ -16,6 +16,8 @@ from gossipnet.identity.trust import Step
 from gossipnet.ids import LogId, NodeId, node_id
 
 LOGS_MAX = 16_384
+HASH_BYTES = 16
+"""Kept of every record's hash. Two records that share them cost their author 2^64 tries."""
 LOGS_PER_AUTHOR = 256
 """Epochs of one author: each restore from a backup opens one; a loop of them is an attack."""
 
@@ -34,6 +36,9 @@ class Log:
       head: Sequence number of the newest record applied.
       head_hash: Its hash.
       stamps: Stamp of every record, by sequence number - 1 (8 bytes a record).
+      hashes: First `HASH_BYTES` of every record's hash, so that a second one is noticed.
+      epoch: Which of its author's logs it is, u32.
+      frozen_at: It was forked: this number was given twice, and it ends before; see `freezing`.
       void_from: First sequence number without effect; see `voids`.
       steps: Steps of all its certificate chains, with the record that brought each first.
       noted: The chain that was looked at last.
@@ -48,6 +53,9 @@ class Log:
     head: int = 0
     head_hash: bytes = bytes(32)
     stamps: "array[int]" = field(default_factory=lambda: array("Q"))
+    hashes: bytearray = field(default_factory=bytearray)
+    epoch: int = 0
+    frozen_at: int = NEVER
     void_from: int = NEVER
     steps: dict[Step, int] = field(default_factory=dict)
     noted: tuple[bytes, ...] = ()
@@ -57,24 +65,39 @@ class Log:
         """Stamp of the newest record, 0 before the first."""
         return self.stamps[self.head - 1] if self.head else 0
 
+    def hash_of(self, seq: int) -> bytes:
+        """First `HASH_BYTES` of the hash of record ``seq``; of zeros for 0."""
+        if not seq:
+            return bytes(HASH_BYTES)
+        return bytes(self.hashes[(seq - 1) * HASH_BYTES : seq * HASH_BYTES])
+
 
 class Logs:
     """The version vector, and what it takes to extend it.
 
     Attributes:
       total: Records applied, of all logs.
+      changes: Rises with every change of the vector.
     """
 
     def __init__(self) -> None:
         self.by_id: dict[LogId, Log] = {}
         self.by_number: list[Log] = []
         self.total = 0
+        self.changes = 0
         self._per_author: dict[NodeId, int] = {}
         self._sum = 0
         self.on_new: Callable[[Log], None] | None = None
 
     def open(
-        self, log: LogId, public_key: bytes, certificate: Certificate, chain: tuple[bytes, ...]
+        self,
+        log: LogId,
+        public_key: bytes,
+        certificate: Certificate,
+        chain: tuple[bytes, ...],
+        epoch: int = 0,
+        *,
+        trusted: bool = False,
     ) -> Log:
         """Make room for a log whose first record is about to be applied.
 
@@ -82,9 +105,16 @@ class Logs:
           RemoteProtocolError: ``too-many-logs``.
         """
         author = node_id(public_key)
-        if len(self.by_number) >= LOGS_MAX or self._per_author.get(author, 0) >= LOGS_PER_AUTHOR:
+        known = self.by_id.get(log)
+        if known is not None:  # a fork of it was proved before any of its records was here
+            known.certificate, known.chain, known.noted = certificate, chain, ()
+            return known
+        full = len(self.by_number) >= LOGS_MAX or (
+            self._per_author.get(author, 0) >= LOGS_PER_AUTHOR
+        )
+        if full and not trusted:
             raise RemoteProtocolError("too-many-logs")
-        opened = Log(len(self.by_number), log, public_key, author, certificate, chain)
+        opened = Log(len(self.by_number), log, public_key, author, certificate, chain, epoch=epoch)
         self.by_id[log] = opened
         self.by_number.append(opened)
         self._per_author[author] = self._per_author.get(author, 0) + 1
@@ -92,12 +122,40 @@ class Logs:
 
     def advance(self, log: Log, record_hash: bytes) -> None:
         """Note that the next record of ``log``, whose stamp is noted already, was applied."""
-        if log.head:
-            self._sum -= _head_number(log.id, log.head)
+        self._count(log, -1)
         log.head += 1
         log.head_hash = record_hash
-        self._sum = (self._sum + _head_number(log.id, log.head)) & _MASK
+        log.hashes += record_hash[:HASH_BYTES]
+        self._count(log, 1)
         self.total += 1
+
+    def freeze(self, log: Log, at: int) -> None:
+        """End a log before number ``at``, whatever was applied of it."""
+        log.frozen_at = min(log.frozen_at, at)
+        beyond = log.head - (log.frozen_at - 1)
+        if beyond > 0:
+            self._count(log, -1)
+            log.head = log.frozen_at - 1
+            log.head_hash = log.hash_of(log.head).ljust(32, b"\0")  # nothing will follow it
+            self._count(log, 1)
+            self.total -= beyond
+        self.changes += 1
+
+    def needed(self, log: LogId, seq: int) -> int:
+        """How far a log must be here for a record that depends on it up to ``seq``."""
+        known = self.by_id.get(log)
+        return seq if known is None else min(seq, known.frozen_at - 1)
+
+    def _count(self, log: Log, sign: int) -> None:
+        self.changes += 1
+        if log.head:
+            number = _head_number(log.id, log.head, log.hash_of(log.head))
+            self._sum = (self._sum + sign * number) & _MASK
+
+    def begun(self, log: LogId) -> Log | None:
+        """A log of which there is any record, or None."""
+        known = self.by_id.get(log)
+        return known if known is not None and known.head else None
 
     def of_author(self, author: NodeId) -> list[tuple[LogId, int, bytes]]:
         """(log, head, hash of the head) of every log of one author that has any record."""
@@ -121,20 +179,23 @@ class Logs:
         return hashlib.blake2b(self._sum.to_bytes(32, "big"), digest_size=32).digest()
 
     def stamp(self, dot: int) -> int:
-        """The stamp of the record that a dot is in."""
-        return self.by_number[dot >> 56].stamps[((dot >> 16) & 0xFF_FFFF_FFFF) - 1]
+        """The stamp of the record that a dot is in; 0 for what a fork has voided."""
+        log = self.by_number[dot >> 56]
+        seq = (dot >> 16) & 0xFF_FFFF_FFFF
+        return 0 if seq >= log.frozen_at else log.stamps[seq - 1]
 
     def lacking(self, theirs: Mapping[LogId, int]) -> list[tuple[LogId, int, int]]:
         """(log, first, last) of what another replica has and this one does not."""
         return [
-            (log, own + 1, head) for log, head in theirs.items() if head > (own := self.head(log))
+            (log, own + 1, upto)
+            for log, head in theirs.items()
+            if (upto := self.needed(log, head)) > (own := self.head(log))
         ]
 
 
 _MASK = (1 << 256) - 1
 
 
-def _head_number(log: LogId, head: int) -> int:
-    return int.from_bytes(
-        hashlib.blake2b(log + head.to_bytes(8, "big"), digest_size=32).digest(), "big"
-    )
+def _head_number(log: LogId, head: int, head_hash: bytes) -> int:
+    named = log + head.to_bytes(8, "big") + head_hash
+    return int.from_bytes(hashlib.blake2b(named, digest_size=32).digest(), "big")

@@ -18,6 +18,8 @@ class Status(Enum):
     """Its stamp is more than a minute ahead; it waits until it is due."""
     VOID = "void"
     """Its author may not do that; the log goes on, the operations do nothing, on every node."""
+    FORKED = "forked"
+    """Its author signed it, and another one in its place or below it: see `fork`."""
     OWN_AHEAD = "own-ahead"
     """Signed by this node's own log and not known here: the database is older than the log."""
 

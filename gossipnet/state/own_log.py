@@ -107,7 +107,7 @@ class OwnLog:
     def _start(self) -> Batch:
         host = self._host
         log = host.logs.by_id.get(self.id) or host.logs.open(
-            self.id, self._key.public_key, self.certificate, self._chain
+            self.id, self._key.public_key, self.certificate, self._chain, self.epoch
         )
         batch = Batch(host.logs, log.number, log.head + 1)
         log.stamps.append(host.clock.tick(host.wall_ms))

@@ -134,25 +134,30 @@ class Rebuild:
     def _replay(self, taken: Record) -> bool:
         """Second pass: apply a record to the fresh table; False if it is not its turn yet."""
         done = self._done
-        if taken.seq != done.get(taken.log, 0) + 1:
-            return taken.seq <= done.get(taken.log, 0)
+        if taken.seq != done.get(taken.log, 0) + 1 or taken.seq >= self._end_of(taken.log):
+            return taken.seq <= done.get(taken.log, 0) or taken.seq >= self._end_of(taken.log)
         body = decode_body_untrusted(taken.body)
-        if any(seq > done.get(LogId(log), 0) for log, seq in body.logs):
+        logs = self._replica.logs
+        if any(logs.needed(LogId(log), seq) > done.get(LogId(log), 0) for log, seq in body.logs):
             return False
         done[taken.log] = taken.seq
-        log = self._replica.logs.by_id[taken.log]
+        log = logs.by_id[taken.log]
         author = self._author(log, body)
         renew_author(author, body, self._trust)
         if taken.seq >= log.void_from or not may_write(author, taken, body):
             return True
         if self.keys.isdisjoint(keys_of(body)):
             return True
-        by_id = self._replica.logs.by_id
+        by_id = logs.by_id
         table = [log.number, *(by_id[LogId(other)].number for other, _seq in body.logs)]
         for place, operation in enumerate(body.operations):
             if getattr(operation, "key", None) in self.keys:
                 self._fresh.apply(operation, table, taken.seq, place)
         return True
+
+    def _end_of(self, log: LogId) -> int:
+        known = self._replica.logs.by_id.get(log)
+        return 0 if known is None else known.frozen_at
 
     def _author(self, log: Log, body: Body) -> Log:
         """The author as it stood at this point of its log: certificates change along it."""

@@ -70,15 +70,28 @@ def parse_untrusted(data: bytes) -> Record:
     Raises:
       RemoteProtocolError: ``bad-record``.
     """
-    if len(data) < OVERHEAD:
-        raise RemoteProtocolError("bad-record", "shorter than a header")
-    version, flags, log, seq, prev, stamp, length, body_hash = _HEADER.unpack_from(data)
-    if version != VERSION or flags:
-        raise RemoteProtocolError("bad-record", f"version {version}, flags {flags}")
-    if length > BODY_MAX or len(data) != OVERHEAD + length or not 1 <= seq <= SEQ_MAX:
-        raise RemoteProtocolError("bad-record", "wrong length or sequence number")
+    read = read_header(data)
+    length, body_hash = _HEADER.unpack_from(data)[6:]
+    if length > BODY_MAX or len(data) != OVERHEAD + length:
+        raise RemoteProtocolError("bad-record", "wrong length")
     if not hmac.compare_digest(_hash(memoryview(data)[OVERHEAD:]), body_hash):
         raise RemoteProtocolError("bad-record", "the body does not fit its hash")
+    return read
+
+
+def read_header(data: bytes) -> Record:
+    """A record of which there may be nothing but header and signature.
+
+    Raises:
+      RemoteProtocolError: ``bad-record``.
+    """
+    if len(data) < OVERHEAD:
+        raise RemoteProtocolError("bad-record", "shorter than a header")
+    version, flags, log, seq, prev, stamp, _length, _body_hash = _HEADER.unpack_from(data)
+    if version != VERSION or flags:
+        raise RemoteProtocolError("bad-record", f"version {version}, flags {flags}")
+    if not 1 <= seq <= SEQ_MAX or (prev == GENESIS) != (seq == 1):
+        raise RemoteProtocolError("bad-record", "wrong sequence number")
     return Record(LogId(log), seq, prev, stamp, data)
 
 

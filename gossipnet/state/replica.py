@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from math import inf
 
-from gossipnet import ids
-from gossipnet.errors import CertificateError, RemoteProtocolError
+from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.revocations import Revocations
 from gossipnet.identity.signing import SecretKey
 from gossipnet.identity.trust import Trust
@@ -21,14 +20,13 @@ from gossipnet.state.authority import may_write, renew_author
 from gossipnet.state.check import check_operations
 from gossipnet.state.clock import HybridClock
 from gossipnet.state.errors import KeyspaceError
+from gossipnet.state.fork import ForkProof, Forks
+from gossipnet.state.freezing import freeze
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.loading import Loading
-from gossipnet.state.logs import Log, Logs
-from gossipnet.state.operations import (
-    Body,
-    OpenLog,
-    decode_body_untrusted,
-)
+from gossipnet.state.logs import HASH_BYTES, Log, Logs
+from gossipnet.state.opening import open_log, verify_first
+from gossipnet.state.operations import Body, decode_body_untrusted
 from gossipnet.state.outcome import AppliedRecord, Outcome, Status
 from gossipnet.state.own_log import OwnLog
 from gossipnet.state.rebuild import Rebuild
@@ -49,10 +47,11 @@ class Replica:
       epoch: Which log of this author to write, u32.
       wall: Unix seconds.
       revocations: Those that are known; later ones are added to it (`revocations_changed`).
+      forks: Those that are known; later ones are added to it and then to `freeze`.
 
     Attributes:
       keyspace: What local commands use.
-      revocations: As given.
+      revocations, forks: As given.
       voids: Which records they leave without effect.
       counters: What was taken in, refused, held back.
       clock: The hybrid logical clock.
@@ -67,20 +66,24 @@ class Replica:
         epoch: int,
         wall: float,
         revocations: Revocations | None = None,
+        forks: Forks | None = None,
     ) -> None:
         self._trust = trust
         self.logs = Logs()
         self.revocations = Revocations(trust) if revocations is None else revocations
-        self.voids = Voids(self.logs, self.revocations)
+        self.forks = Forks(trust) if forks is None else forks
+        self.voids = Voids(self.logs, self.revocations, self.forks)
+        self.waiting = Waiting(self.logs)
         self.clock = HybridClock()
         self.counters: Counter[str] = Counter()
         self.recent = Recent()
-        self._waiting = Waiting(self.logs)
+        for proof in self.forks:
+            freeze(self, proof)
         self._own = OwnLog(self, key, chain, trust, epoch)
         self.keyspace = Keyspace(self.logs, self._own.open_batch)
         self.keyspace.wall_ms = int(wall * 1000)
         self.keyspace.permit = self._own.permit
-        self._loading = Loading(self.logs, trust.mesh_id, self._open_stored, self._apply)
+        self._loading = Loading(self.logs, self.forks, trust, self._apply)
 
     # -- what is here --------------------------------------------------------------------------
 
@@ -121,7 +124,7 @@ class Replica:
         return [
             piece
             for log, first, last in self.logs.lacking(theirs)
-            for piece in self._waiting.holes(log, first, last)
+            for piece in self.waiting.holes(log, first, last)
         ]
 
     def record(self, log: LogId, seq: int) -> bytes | None:
@@ -140,12 +143,12 @@ class Replica:
     @property
     def held(self) -> int:
         """Records that wait for others."""
-        return self._waiting.held
+        return self.waiting.held
 
     @property
     def quarantined(self) -> int:
         """Records that wait for their time to come."""
-        return self._waiting.quarantined
+        return self.waiting.quarantined
 
     def state_digest(self) -> bytes:
         """32 bytes over all state, hidden keys included: a pure function of the vector."""
@@ -183,6 +186,10 @@ class Replica:
         self._own.close_batch()
         return Rebuild(self, self._trust)
 
+    def freeze(self, proof: ForkProof, wall: float) -> Outcome:
+        """End a log that was forked; what others wrote and waited for it is applied."""
+        return self._take_all(freeze(self, proof), wall)
+
     def bar(self, reason: str) -> None:
         """This node was revoked: nobody would take what it writes, so it refuses to."""
         self._own.close_batch()
@@ -199,22 +206,29 @@ class Replica:
         self._own.close_batch()  # its stamp was given before what comes now was seen
         arrived = record.parse_untrusted(data)
         outcome = Outcome(Status.APPLIED)
-        head = self.logs.head(arrived.log)
-        if arrived.seq <= head:
+        known = self.logs.begun(arrived.log)
+        if arrived.seq >= self.forks.at(arrived.log):
+            self.counters["records_frozen"] += 1
+            outcome.status = Status.VOID
+            return outcome
+        old = known is not None and arrived.seq <= known.head
+        if known is not None and old and known.hash_of(arrived.seq) == arrived.hash[:HASH_BYTES]:
             outcome.status = Status.DUPLICATE
             return outcome
         if arrived.log == self.own_log:
             outcome.status = Status.OWN_AHEAD
             return outcome
-        known = self.logs.by_id.get(arrived.log)
+        if old:
+            self._verify(arrived, known)
+            outcome.status = self._forked()
+            return outcome
         if known is None and arrived.seq > 1:
-            # Without its first record nobody knows who signs this log: nothing to check, nothing
-            # worth keeping.
+            # Without its first record nobody knows who signs this log: nothing worth keeping.
             self.counters["records_early"] += 1
             outcome.status = Status.HELD
             outcome.missing.append((arrived.log, 1, arrived.seq))
             return outcome
-        if known is not None and self._waiting.has(arrived.log, arrived.seq):
+        if known is not None and self.waiting.has(arrived.log, arrived.seq):
             outcome.status = Status.DUPLICATE
             return outcome
         body = self._verify(arrived, known)
@@ -225,17 +239,10 @@ class Replica:
 
     def _verify(self, arrived: Record, known: Log | None) -> Body | None:
         """Check the signature; the body is decoded early only where the key is in it."""
-        if known is not None:
-            arrived.verify(known.public_key, self._trust.mesh_id)
-            return None
-        body = decode_body_untrusted(arrived.body)
-        opening = body.operations[0] if body.operations else None
-        if not isinstance(opening, OpenLog):
-            raise RemoteProtocolError("bad-record", "a log that does not say whose it is")
-        if ids.log_id(opening.public_key, opening.epoch) != arrived.log:
-            raise RemoteProtocolError("bad-record", "a log under another's id")
-        arrived.verify(opening.public_key, self._trust.mesh_id)
-        return body
+        if known is None:
+            return verify_first(arrived, self._trust)
+        arrived.verify(known.public_key, self._trust.mesh_id)
+        return None
 
     def _take(
         self, arrived: Record, body: Body | None, known: Log | None, wall: float, outcome: Outcome
@@ -243,34 +250,49 @@ class Replica:
         """Apply a verified record, or let it wait."""
         head = 0 if known is None else known.head
         if arrived.seq > head + 1:
-            outcome.missing += self._waiting.holes(arrived.log, head + 1, arrived.seq - 1)
+            outcome.missing += self.waiting.holes(arrived.log, head + 1, arrived.seq - 1)
             return self._hold(arrived)
         if known is not None and arrived.prev != known.head_hash:
-            self.counters["forks_seen"] += 1
-            raise RemoteProtocolError("bad-record", "does not follow the record before it")
+            return self._forked()
         if known is None and arrived.prev != record.GENESIS:
             raise RemoteProtocolError("bad-record", "a first record that follows another")
         if known is not None and arrived.stamp <= known.last_stamp:
             raise RemoteProtocolError("bad-record", "its stamp goes back")
-        if self._waiting.too_early(arrived, wall):
+        if self.waiting.too_early(arrived, wall):
             return self._hold(arrived, quarantine=True)
         body = body or decode_body_untrusted(arrived.body)
-        lacking = [
-            (LogId(log), self.head(LogId(log)) + 1, seq)
-            for log, seq in body.logs
-            if seq > self.head(LogId(log))
-        ]
+        lacking = self.logs.lacking({LogId(log): seq for log, seq in body.logs})
         if lacking:
             outcome.missing += [
                 hole
                 for log, first, last in lacking
-                for hole in self._waiting.holes(log, first, last)
+                for hole in self.waiting.holes(log, first, last)
             ]
             return self._hold(arrived, needs=lacking)
         check_operations(body, arrived)
-        log = known or self._open_log(arrived, body)
+        log = known or open_log(self.logs, arrived, body, self._trust)
         outcome.applied.append(AppliedRecord(arrived.log, arrived.seq, arrived.data))
         return self._apply(arrived, body, log)
+
+    def _forked(self) -> Status:
+        """A good signature, and no place for the record in what is here of its log."""
+        self.counters["forks_seen"] += 1
+        return Status.FORKED
+
+    def _take_all(self, waited: list[Record], wall: float) -> Outcome:
+        outcome = Outcome(Status.APPLIED)
+        for one in waited:
+            self._own.close_batch()
+            self._take_waited(one, wall, outcome)
+        self._release(wall, outcome)
+        return outcome
+
+    def _take_waited(self, waited: Record, wall: float, outcome: Outcome) -> None:
+        try:
+            self._take(waited, None, self.logs.begun(waited.log), wall, outcome)
+        except RemoteProtocolError:
+            # Its signature was good: its author is at fault, not who brought the other.
+            self.counters["held_malformed"] += 1
 
     def _hold(
         self,
@@ -279,7 +301,7 @@ class Replica:
         quarantine: bool = False,
         needs: list[tuple[LogId, int, int]] | None = None,
     ) -> Status:
-        if not self._waiting.hold(arrived, quarantine=quarantine, needs=needs or []):
+        if not self.waiting.hold(arrived, quarantine=quarantine, needs=needs or []):
             self.counters["held_dropped"] += 1
         elif quarantine:
             self.counters["records_quarantined"] += 1
@@ -291,26 +313,8 @@ class Replica:
         while position < len(outcome.applied):
             applied = outcome.applied[position]
             position += 1
-            for waited in self._waiting.ready(applied.log, applied.seq):
-                known = self.logs.by_id.get(waited.log)
-                try:
-                    self._take(waited, None, known, wall, outcome)
-                except RemoteProtocolError:
-                    # Its signature was good: its author is at fault, not who brought the other.
-                    self.counters["held_malformed"] += 1
-
-    def _open_log(self, arrived: Record, body: Body) -> Log:
-        opening = body.operations[0]
-        assert isinstance(opening, OpenLog)
-        chain = tuple(opening.chain)
-        certificate = self._trust.verify_past_chain(chain)
-        if certificate.subject != opening.public_key:
-            raise CertificateError("wrong-subject", "the log's author is not the certified one")
-        return self.logs.open(arrived.log, opening.public_key, certificate, chain)
-
-    def _open_stored(self, stored: Record, body: Body) -> Log:
-        self._verify(stored, None)
-        return self._open_log(stored, body)
+            for waited in self.waiting.ready(applied.log, applied.seq):
+                self._take_waited(waited, wall, outcome)
 
     def _apply(self, arrived: Record, body: Body, log: Log) -> Status:
         log.stamps.append(arrived.stamp)
@@ -347,16 +351,7 @@ class Replica:
         """
         self.touch(wall)
         self._reap(self.wall_ms)
-        outcome = Outcome(Status.APPLIED)
-        for waited in self._waiting.due(wall):
-            self._own.close_batch()
-            known = self.logs.by_id.get(waited.log)
-            try:
-                self._take(waited, None, known, wall, outcome)
-            except RemoteProtocolError:
-                self.counters["held_malformed"] += 1
-        self._release(wall, outcome)
-        return outcome.applied
+        return self._take_all(self.waiting.due(wall), wall).applied
 
     def _reap(self, wall_ms: int) -> None:
         keyspace = self.keyspace
@@ -383,7 +378,7 @@ class Replica:
         """Unix seconds at which `advance` has something to do, or infinity."""
         # While nothing may be written nothing is reaped: its time would come at once, for ever.
         deadline = self.keyspace.next_deadline_ms(reaping=self._reaping)
-        return min(deadline / 1000 if deadline is not None else inf, self._waiting.next_due())
+        return min(deadline / 1000 if deadline is not None else inf, self.waiting.next_due())
 
     # -- the own disk --------------------------------------------------------------------------
 

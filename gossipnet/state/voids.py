@@ -1,7 +1,7 @@
-"""Which records have no effect because their author was revoked, and what to compute anew for it.
+"""Which records have no effect, their author revoked or their log forked, and what that changes.
 
 A void record stays in its log: others may depend on it, and version vectors go on. Where a log
-becomes void is a function of the log's own beginning and of the revocations, so that replicas agree
+becomes void is a function of the log's own beginning, revocations and proofs, so replicas agree
 whatever they learned first. When a revocation comes after records that it voids were applied, their
 range is noted as *stale*; `rebuild` makes the state what it would have been.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from gossipnet.identity.revocations import NEVER, Revocations
 from gossipnet.ids import LogId
+from gossipnet.state.fork import Forks
 from gossipnet.state.logs import Log, Logs
 
 STEPS_MAX = 256
@@ -31,9 +32,10 @@ class Voids:
       stale: By log, what was applied under another verdict than the present one.
     """
 
-    def __init__(self, logs: Logs, revocations: Revocations) -> None:
+    def __init__(self, logs: Logs, revocations: Revocations, forks: Forks) -> None:
         self._logs = logs
         self._revocations = revocations
+        self._forks = forks
         self.stale: dict[LogId, Range] = {}
 
     def note(self, log: Log, seq: int) -> None:
@@ -47,15 +49,19 @@ class Voids:
         for step in self._revocations.trust.steps(log.chain):
             if step not in log.steps and len(log.steps) < STEPS_MAX:
                 log.steps[step] = seq
-        log.void_from = self._revocations.void_from(log.id, log.author, log.steps)
+        log.void_from = self._verdict(log)
+
+    def _verdict(self, log: Log) -> int:
+        revoked = self._revocations.void_from(log.id, log.author, log.steps)
+        return min(revoked, self._forks.at(log.id))
 
     def changed(self) -> bool:
-        """Revocations were added or lost their force; whether applied records are concerned."""
+        """Statements were added or lost their force; whether applied records are concerned."""
         concerned = False
         for log in self._logs.by_number:
             before, now = log.void_from, NEVER
             if log.steps:
-                now = self._revocations.void_from(log.id, log.author, log.steps)
+                now = self._verdict(log)
             log.void_from = now
             first = min(before, now)
             if before != now and first <= log.head:

@@ -105,6 +105,17 @@ class Waiting:
             del self._needed[log]
         return found
 
+    def freeze(self, log: LogId, at: int) -> list[Record]:
+        """Forget what waits of a log from ``at`` on; what waited for that may be tried again."""
+        for beyond in [r for seq, r in self._records.get(log, {}).items() if seq >= at]:
+            self._drop(beyond)
+        found: list[Record] = []
+        for _last, waiter, number in self._needed.pop(log, []):
+            record = self._records.get(waiter, {}).get(number)
+            if record is not None:
+                found.append(self._drop(record))
+        return found
+
     def due(self, wall: float) -> list[Record]:
         """Quarantined records whose time has come."""
         found: list[Record] = []

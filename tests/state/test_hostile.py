@@ -204,9 +204,13 @@ def test_a_fork_is_refused_and_counted() -> None:
     reader = replica(B)
     one, two = Author(A), Author(A)
     reader.ingest(one.write([Set(b"k", b"one", False, [], [])]), WALL)
-    two.write([Set(b"k", b"two", False, [], [])])
-    refuse(two.write([]), reader)
-    assert reader.counters["forks_seen"] == 1
+    first, second = two.write([Set(b"k", b"two", False, [], [])]), two.write([])
+    before = (reader.vector(), reader.state_digest())
+    assert reader.ingest(second, WALL).status is Status.FORKED
+    assert reader.ingest(first, WALL).status is Status.FORKED
+    assert reader.counters["forks_seen"] == 2
+    assert (reader.vector(), reader.state_digest()) == before
+    refuse(first[:170] + bytes(64) + first[234:], reader)
 
 
 def test_quarantine_holds_what_is_a_minute_ahead_until_it_is_due() -> None:
