@@ -13,6 +13,8 @@ NAMES = (
     "start",
     "socket_commands",
     "propagation",
+    "detection",
+    "join",
     "idle",
 )
 
