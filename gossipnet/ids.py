@@ -24,9 +24,7 @@ def node_id(public_key: bytes) -> NodeId:
 
 def log_id(public_key: bytes, epoch: int) -> LogId:
     """The id of the log that ``public_key`` writes in ``epoch`` (u32)."""
-    return LogId(
-        hashlib.blake2b(public_key + epoch.to_bytes(4, "big"), digest_size=16).digest()
-    )
+    return LogId(hashlib.blake2b(public_key + epoch.to_bytes(4, "big"), digest_size=16).digest())
 
 
 def text(identifier: bytes) -> str:
