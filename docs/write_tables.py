@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from gossipnet.protocol import wire, wire_receipts, wire_talk
+from gossipnet.protocol import wire, wire_receipts, wire_talk, wire_trust
 from gossipnet.resp.catalogue import FAMILIES, REFUSED
 from gossipnet.resp.table import Command
 from gossipnet.state import operations
@@ -38,7 +38,7 @@ def statements() -> str:
     domains: dict[type[msgspec.Struct], str] = {
         wire.MemberBody: "member",
         wire.AccusationBody: "accusation",
-        wire.RenewBody: "renew",
+        wire_trust.RenewBody: "renew",
         wire_talk.EventBody: "event",
         wire_receipts.ReceiptBody: "receipt",
     }

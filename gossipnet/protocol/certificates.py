@@ -15,7 +15,7 @@ from gossipnet.protocol.membership import Membership
 from gossipnet.protocol.overlay import Overlay
 from gossipnet.protocol.renewal import Renewal
 from gossipnet.protocol.renewing import Renewing
-from gossipnet.protocol.wire import RenewAnswer, RenewAsk
+from gossipnet.protocol.wire_trust import RenewAnswer, RenewAsk
 
 
 class Certificates:

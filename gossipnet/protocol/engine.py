@@ -27,7 +27,8 @@ from gossipnet.protocol.membership import ALIVE, AWAY, LEFT
 from gossipnet.protocol.parts import Parts
 from gossipnet.protocol.receipts import Wait
 from gossipnet.protocol.settings import EngineSettings
-from gossipnet.protocol.wire import Hello, NoticeIds, Notices, decode_untrusted
+from gossipnet.protocol.wire import Hello, decode_untrusted
+from gossipnet.protocol.wire_trust import NoticeIds, Notices
 
 __all__ = ["Engine", "EngineSettings"]
 

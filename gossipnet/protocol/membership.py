@@ -21,12 +21,12 @@ from gossipnet.identity.trust import Trust
 from gossipnet.ids import NodeId
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.wire import (
-    UNREADABLE,
     MemberBody,
     MemberEntry,
     decode_member_untrusted,
     encode,
 )
+from gossipnet.protocol.wire_types import UNREADABLE
 
 MEMBERS_MAX = 16_384
 """More certificates than this are never issued for one mesh, so a longer table is an attack."""

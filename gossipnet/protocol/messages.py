@@ -26,8 +26,6 @@ from gossipnet.protocol.wire import (
     MemberHeads,
     Members,
     More,
-    NoticeIds,
-    Notices,
     Ping,
     Pong,
     Prune,
@@ -38,14 +36,13 @@ from gossipnet.protocol.wire import (
     RelayClose,
     RelayData,
     RelayOpen,
-    RenewAnswer,
-    RenewAsk,
     Vector,
     Verdict,
     Want,
 )
 from gossipnet.protocol.wire_receipts import AskReceipts, Receipts
 from gossipnet.protocol.wire_talk import AskEvents, EventHeads, PushEvents
+from gossipnet.protocol.wire_trust import NoticeIds, Notices, RenewAnswer, RenewAsk
 
 Handler = Callable[[PeerLink, Any], None]
 

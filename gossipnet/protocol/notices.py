@@ -13,7 +13,7 @@ from gossipnet.errors import BadSignature, RemoteProtocolError
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.links import PeerLink
-from gossipnet.protocol.wire import NoticeIds, Notices
+from gossipnet.protocol.wire_trust import NoticeIds, Notices
 
 ROOT, REVOCATION, FORK = 1, 2, 3
 """Kinds, in the order in which they must be taken: later ones are judged by earlier ones."""

@@ -20,7 +20,8 @@ from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member, Membership
 from gossipnet.protocol.overlay import Overlay
 from gossipnet.protocol.renewing import again
-from gossipnet.protocol.wire import RenewAnswer, RenewAsk, RenewBody, encode
+from gossipnet.protocol.wire import encode
+from gossipnet.protocol.wire_trust import RenewAnswer, RenewAsk, RenewBody
 
 DUE = 2 / 3
 """Of a certificate's life, when it is renewed."""

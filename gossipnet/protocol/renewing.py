@@ -19,7 +19,7 @@ from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Membership
 from gossipnet.protocol.overlay import Overlay
-from gossipnet.protocol.wire import RenewAnswer, RenewAsk, decode_renew_untrusted
+from gossipnet.protocol.wire_trust import RenewAnswer, RenewAsk, decode_renew_untrusted
 
 CARRIED_MAX = 64
 """Requests under way through this node."""

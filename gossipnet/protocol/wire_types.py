@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
 Bytes8 = Annotated[bytes, Meta(min_length=8, max_length=8)]
@@ -16,3 +17,8 @@ Chain = Annotated[list[Annotated[bytes, Meta(max_length=4096)]], Meta(max_length
 
 class Message(Struct, array_like=True, frozen=True, gc=False):
     """Base of every message."""
+
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes of others: a field that is skipped may be nested without end, and a
+text need not be UTF-8."""

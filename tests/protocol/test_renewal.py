@@ -10,7 +10,8 @@ from gossipnet.identity.issuer import Issuer
 from gossipnet.identity.signing import Domain, sign
 from gossipnet.protocol.expiry import WARN_DAYS
 from gossipnet.protocol.renewal import DUE, SPREAD
-from gossipnet.protocol.wire import RenewAsk, RenewBody, encode
+from gossipnet.protocol.wire import encode
+from gossipnet.protocol.wire_trust import RenewAsk, RenewBody
 from tests.protocol.identities import WALL
 from tests.protocol.mesh import Net
 

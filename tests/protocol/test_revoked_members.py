@@ -4,7 +4,8 @@ import pytest
 
 from gossipnet.errors import Denied, NotFound, UserError
 from gossipnet.identity.founding import admit, expand
-from gossipnet.protocol.wire import Notices, Push, Records, decode_untrusted
+from gossipnet.protocol.wire import Push, Records, decode_untrusted
+from gossipnet.protocol.wire_trust import Notices
 from gossipnet.state.errors import WritesRefused
 from tests.protocol.identities import WALL, identity
 from tests.protocol.mesh import Machine, Net

@@ -4,7 +4,8 @@ from gossipnet.identity.founding import admit, expand
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.signing import Domain, SecretKey, sign
 from gossipnet.protocol.effects import Received
-from gossipnet.protocol.wire import RenewAnswer, RenewAsk, RenewBody, decode_untrusted, encode
+from gossipnet.protocol.wire import decode_untrusted, encode
+from gossipnet.protocol.wire_trust import RenewAnswer, RenewAsk, RenewBody
 from tests.protocol.identities import WALL, identity
 from tests.protocol.mesh import Machine, Net
 
