@@ -84,7 +84,8 @@ class ClientServer:
         self._stuck: dict[Client, None] = {}
         self._waiting: deque[tuple[int, Client]] = deque()
         self._blocked: dict[Session, Client] = {}
-        self.service.blocking.wake = self._ring
+        self.service.blocking.wake = self.service.tracking.wake = self._ring
+        self.service.clock = time.perf_counter
         self._wrote = False
         self._late = False
         self._bell: socket.socket
@@ -153,6 +154,8 @@ class ClientServer:
                     turn_ends = time.monotonic() + TURN_SECONDS
             if self._blocked:
                 self._resume()
+            if self.service.tracking.due:  # what other nodes, or the clock, have changed
+                self.service.tracking.flush()
             for client in list(self._pushed):
                 client.flush()
                 self._settle(client)

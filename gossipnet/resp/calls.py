@@ -1,5 +1,6 @@
 """From the words that a client sent to the command that they call, or to why there is none."""
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from gossipnet.resp.catalogue import REFUSED, TABLE
@@ -11,6 +12,9 @@ from gossipnet.resp.table import Command
 if TYPE_CHECKING:
     from gossipnet.resp.session import Session
 
+_WHILE_HEARING = frozenset(
+    {"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"}
+)
 _SPOKEN_TO_BROWSERS = frozenset({b"post", b"host:"})
 
 
@@ -59,7 +63,25 @@ def command_of(session: "Session", args: list[bytes]) -> Command:
         command = _subcommand(command, args[1])
     if not command.fits(len(args)):
         raise CommandError(f"ERR wrong number of arguments for '{command.name}' command")
+    if session.hearing and command.name not in _WHILE_HEARING:
+        raise CommandError(
+            f"ERR Can't execute '{command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "
+            "PING / QUIT / RESET are allowed in this context"
+        )
     return command
+
+
+def check_readable(may_read: Callable[[bytes], bool], keys: Iterable[bytes]) -> None:
+    """Refuse keys that this node's certificate does not let its clients read.
+
+    Raises:
+      CommandError: There is one.
+    """
+    for key in keys:
+        if not may_read(key):
+            raise CommandError(
+                f"NOPERM this node's certificate does not let it read '{shown(key)}'"
+            )
 
 
 def queue(transaction: Transaction, command: Command, args: list[bytes]) -> str:

@@ -66,6 +66,8 @@ def _stats(service: "Service") -> Lines:
         "rejected_connections": service.counters["clients_refused"],
         "evicted_keys": 0,
         "pubsub_channels": len(service.channels.active(lambda _channel: True)),
+        "tracking_clients": len(service.tracking),
+        "tracking_total_keys": service.tracking.keys,
         "pubsub_patterns": service.channels.pattern_count,
     }
     return {**lines, **dict(sorted(service.counters.items()))}

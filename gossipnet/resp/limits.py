@@ -26,6 +26,8 @@ QUEUED_BYTES = COMMAND_BYTES
 """What MULTI queues: an EXEC above it could not become one record."""
 WATCHED_KEYS = 10_000
 """Keys that one client may WATCH at once."""
+TRACKED_KEYS = 100_000
+"""Keys that clients have read and are told about when they change; more push out the oldest."""
 CONSUMERS = 10_000
 """Readers of one consumer group on this node."""
 SUBSCRIPTIONS = 10_000

@@ -17,7 +17,6 @@ _MEASURE = "it is not measured"
 _SCRIPT = "scripts cannot be replicated; use MULTI and EXEC"
 _DEBUG = "it would reach into the daemon"
 _STOP = "stop the daemon with SIGTERM, or sign off with GOSSIP LEAVE"
-_TRACK = "invalidation messages are not there yet; GOSSIP WATCH tells of changes to keys"
 _HOLD = "one client cannot hold up the others"
 _HEXPIRE = "deadlines of single fields are not there yet; EXPIRE ends the whole hash"
 _LRU = "nothing is evicted, so it is not recorded"
@@ -34,7 +33,7 @@ _REASONS: dict[str, str] = {
     "cluster asking readonly readwrite": _CLUSTER,
     "module": _MODULE,
     "acl": _ACL,
-    "latency slowlog": _MEASURE,
+    "latency": _MEASURE,
     "monitor": _LOG,
     "eval eval_ro evalsha evalsha_ro script function fcall fcall_ro": _SCRIPT,
     "debug pfdebug pfselftest": _DEBUG,
@@ -50,7 +49,6 @@ _REASONS: dict[str, str] = {
     "memory|doctor memory|purge memory|stats memory|malloc-stats": _MEASURE,
     "object|encoding": _ENCODING,
     "object|freq object|idletime": _LRU,
-    "client|tracking client|caching client|trackinginfo client|getredir": _TRACK,
     "client|pause client|unpause": _HOLD,
 }
 

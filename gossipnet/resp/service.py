@@ -19,6 +19,8 @@ from gossipnet.resp.port import MeshPort
 from gossipnet.resp.reader import GuardedHiredis
 from gossipnet.resp.replies import Push, encode
 from gossipnet.resp.session import Session
+from gossipnet.resp.slowlog import KEPT, SLOWER_THAN, SlowLog
+from gossipnet.resp.tracking import Tracked, Tracking
 from gossipnet.state.clock import stamp_ms
 from gossipnet.state.core import OnChange
 
@@ -53,7 +55,10 @@ class Service:
       said: Called when something waits to be sent that no commit will bring along.
       channels: Who of the clients hears what.
       blocking: Clients that wait for something.
-      now: Monotonic seconds; whoever runs sessions keeps it fresh.
+      tracking: Clients that cache.
+      slow: Commands that took long.
+      clock: Monotonic seconds, to measure with.
+      now: The same; whoever runs sessions keeps it fresh.
       notifications: Which changes of keys are told on channels.
       durability: For CONFIG GET.
       table: The commands.
@@ -88,6 +93,9 @@ class Service:
         self.fast = GuardedHiredis()
         self._listeners: list[OnChange] = []
         self.blocking = Blocking()
+        self.tracking = Tracking(self.sessions)
+        self.slow = SlowLog()
+        self.clock: Callable[[], float] = float
         self.now = 0.0
         self.channels = Channels(may_read)
         self.notifications = Notifications(self.keyspace, self.channels)
@@ -108,6 +116,8 @@ class Service:
         """A client is gone. May be called twice."""
         self.sessions.pop(session.number, None)
         session.reset()
+        if len(self.tracking):
+            self.tracking.gone(session)
 
     def settings(self) -> dict[bytes, bytes]:
         """What CONFIG GET knows: settings of Redis that clients and benchmarks ask for."""
@@ -125,6 +135,8 @@ class Service:
             b"proto-max-bulk-len": b"%d" % COMMAND_BYTES,
             b"requirepass": b"",
             b"save": b"",
+            b"slowlog-log-slower-than": b"%d" % (SLOWER_THAN * 1e6),
+            b"slowlog-max-len": b"%d" % KEPT,
             b"timeout": b"0",
         }
 
@@ -163,6 +175,22 @@ class Service:
             self.blocking.remove(session)
             if not self.blocking.waits_for_keys:
                 self._unlisten(self._wake)
+
+    def track(self, session: Session, tracked: Tracked) -> None:
+        """Tell a client when keys that it may keep change."""
+        self.tracking.begin(session, tracked)
+        session.caches = True
+        session.settle()
+        self._listen(self.tracking.changed)
+
+    def untrack(self, session: Session) -> None:
+        """Tell it no more; nothing if it was not told."""
+        if session.caches:
+            self.tracking.end(session)
+            session.caches = False
+            session.settle()
+            if not len(self.tracking):
+                self._unlisten(self.tracking.changed)
 
     def _wake(self, key: bytes, _event: str, _log: int, _stamp: int) -> None:
         self.blocking.happened(key)

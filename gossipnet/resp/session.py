@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gossipnet.errors import Denied, UserError
 from gossipnet.resp.blocking import NOT_YET, Blocked
-from gossipnet.resp.calls import Transaction, command_of, queue, shown
+from gossipnet.resp.calls import Transaction, check_readable, command_of, queue
 from gossipnet.resp.catalogue import LOOKUP
 from gossipnet.resp.channels import Subscriptions
 from gossipnet.resp.limits import SLICE_COST, SLICE_REPLY_BYTES
@@ -26,6 +26,7 @@ from gossipnet.resp.replies import (
     encode,
     encode_error,
 )
+from gossipnet.resp.slowlog import SLOWER_THAN
 from gossipnet.resp.table import Command
 from gossipnet.state.errors import KeyspaceError
 
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 _OK = b"+OK\r\n"
 _SMALL = 1024  # a reply below this does not count as bytes: `SLICE_COST` bounds their number
 _INTEGERS = [b":%d\r\n" % number for number in range(1024)]
-_WHILE_HEARING = frozenset(
-    {"subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"}
-)
 _NEVER_QUEUED = frozenset({"multi", "exec", "discard", "watch", "quit", "reset"})
 
 
@@ -62,6 +60,7 @@ class Session:
       watched: Keys under WATCH with their tokens.
       wrote: It has run a command that may have written.
       muted: CLIENT REPLY is OFF; ``skips``: it was SKIP, for so many replies.
+      caches: It is told when keys that it has read change (CLIENT TRACKING).
       blocked: Its last command waits for something, and all behind it wait too.
       closing: Why the connection ends once its replies are written, or "".
       streams: It is told of changes (GOSSIP WATCH).
@@ -83,6 +82,7 @@ class Session:
         "address",
         "backlog",
         "blocked",
+        "caches",
         "closing",
         "deliver",
         "descriptor",
@@ -120,7 +120,7 @@ class Session:
         self.skips = 0
         self.streams = False
         self.subscriptions = Subscriptions()
-        self.blocked = False
+        self.blocked = self.caches = False
         self.closing = ""
         self.deliver: Callable[[bytes], None] = _nowhere
         self.hang_up: Callable[[], None] = _nothing
@@ -171,6 +171,10 @@ class Session:
         """
         out: list[bytes] = []
         self._out = out
+        service = self.service
+        service.tracking.running = self
+        clock = service.clock
+        began = clock()
         put = out.append
         lookup = LOOKUP.get
         first_write = -1
@@ -223,12 +227,16 @@ class Session:
             cost -= command.cost
             if cost <= 0 or size > SLICE_REPLY_BYTES or self.closing:
                 break
+        if done == 1 and clock() - began > SLOWER_THAN and (command is None or command.cost == 1):
+            service.slow.note(self, args, clock() - began)
         self._finish(done, command, out)
         return out, first_write
 
     def _finish(self, done: int, command: Command | None, out: list[bytes]) -> None:
         service = self.service
-        self._out = None
+        if service.tracking.due:
+            service.tracking.flush()
+        service.tracking.running = self._out = None
         service.commands += done
         self._left -= done
         if done:
@@ -250,6 +258,8 @@ class Session:
             if self.transaction is not None:
                 self.transaction.broken = True
             reply = Error(error.text)
+        if self.caches and self.transaction is None:
+            self.service.tracking.done(self, args)
         if type(reply) is Blocked:
             self._block(reply)
             return b""
@@ -277,18 +287,21 @@ class Session:
         service = self.service
         writes = service.blocking.writes(self)
         self._out = out = []
+        service.tracking.running = self
         try:
             reply = service.blocking.ask(self, service.now)
         except CommandError as error:
             reply = Error(error.text)
         except KeyspaceError as error:
             reply = Error(f"{error.code} {error}")
-        self._out = None
+        if reply is not NOT_YET:
+            self.unblock()
+            self.used_ms = service.wall_ms
+            out.append(self._unless_muted(reply))
+        service.tracking.flush()
+        service.tracking.running = self._out = None
         if reply is NOT_YET:
             return None
-        self.unblock()
-        self.used_ms = service.wall_ms
-        out.append(self._unless_muted(reply))
         return out, 0 if writes else -1
 
     def unblock(self) -> None:
@@ -298,11 +311,6 @@ class Session:
 
     def _resolved(self, args: list[bytes]) -> Reply:
         command = command_of(self, args)
-        if self.hearing and command.name not in _WHILE_HEARING:
-            raise CommandError(
-                f"ERR Can't execute '{command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "
-                "PING / QUIT / RESET are allowed in this context"
-            )
         transaction = self.transaction
         if transaction is not None and command.name not in _NEVER_QUEUED:
             return queue(transaction, command, args)
@@ -312,13 +320,10 @@ class Session:
     def perform(self, command: Command, args: list[bytes]) -> Reply:
         """Run one command whose words fit; a refusal comes back as a value."""
         try:
-            may_read = self.service.may_read
-            if may_read is not None:
-                for key in command.keys_of(args):
-                    if not may_read(key):
-                        raise CommandError(
-                            f"NOPERM this node's certificate does not let it read '{shown(key)}'"
-                        )
+            if self.service.may_read is not None:
+                check_readable(self.service.may_read, command.keys_of(args))
+            if self.caches and "readonly" in command.flags:
+                self.service.tracking.note(self, command.keys_of(args))
             return command.run(self, args)
         except CommandError as error:
             return Error(error.text)
@@ -348,6 +353,7 @@ class Session:
             or self.muted
             or self.skips > 0
             or self.hearing
+            or self.caches
             or self.service.may_read is not None
         )
 
@@ -374,6 +380,7 @@ class Session:
         self.unwatch()
         self.service.unwatch(self)
         self.service.channels.forget(self)
+        self.service.untrack(self)
         self.transaction = None
         self.streams = self.muted = False
         self.skips = 0

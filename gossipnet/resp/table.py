@@ -76,6 +76,8 @@ class Command:
         self.most = self.arity if self.arity > 0 else _UNBOUNDED
         self.writes = "write" in self.flags or "commits" in self.flags
         self.run = self.handler or _not_run
+        if self.cost > 1:
+            self.run = _measured(self.run)
         if self.subcommands:
             # No number of words fits: the session then takes the long way round, which knows.
             self.least = _UNBOUNDED
@@ -112,6 +114,20 @@ def _keys_of_streams(args: list[bytes]) -> list[bytes]:
     at = next((at for at, word in enumerate(args) if word.upper() == b"STREAMS"), len(args))
     words = args[at + 1 :]
     return words[: len(words) // 2]
+
+
+def _measured(run: Handler) -> Handler:
+    """A handler that may take long, and is noted if it does: see `slowlog`."""
+
+    def measured(session: "Session", args: list[bytes]) -> Reply:
+        service = session.service
+        began = service.clock()
+        try:
+            return run(session, args)
+        finally:
+            service.slow.note(session, args, service.clock() - began)
+
+    return measured
 
 
 def _not_run(_session: "Session", _args: list[bytes]) -> Reply:

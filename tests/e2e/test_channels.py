@@ -1,5 +1,6 @@
 """What clients of one daemon hear of what happens at another: through redis-py as it comes."""
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -126,3 +127,28 @@ def test_a_hyperloglog_counts_what_all_daemons_saw(mesh: list[Daemon]) -> None:
         return len(counts) == 1 and 340 <= counts.pop() <= 360
 
     eventually(agreed, "350, give or take")
+
+
+def test_a_caching_client_hears_of_writes_at_another_daemon(mesh: list[Daemon]) -> None:
+    # redis-py caches over TCP only: so by hand.
+    near, far = mesh[1], mesh[0]
+    far.do("SET", "cached", "old")
+    eventually(lambda: near.do("GET", "cached") == b"old", "it arrived")
+    with socket.socket(socket.AF_UNIX) as client, client.makefile("rb") as replies:
+        client.settimeout(10)
+        client.connect(str(near.socket))
+        client.sendall(b"HELLO 3\r\nCLIENT TRACKING ON\r\nGET cached\r\n")
+        while replies.readline() != b"old\r\n":
+            pass
+        far.do("SET", "cached", "new")
+        push = [replies.readline() for _line in range(6)]
+        assert push == [
+            b">2\r\n",
+            b"$10\r\n",
+            b"invalidate\r\n",
+            b"*1\r\n",
+            b"$6\r\n",
+            b"cached\r\n",
+        ]
+        client.sendall(b"GET cached\r\n")
+        assert replies.readline() + replies.readline() == b"$3\r\nnew\r\n"

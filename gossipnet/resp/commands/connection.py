@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from gossipnet.resp.commands.tracking import CLIENT
 from gossipnet.resp.numbers import integer
 from gossipnet.resp.options import SYNTAX
 from gossipnet.resp.replies import OK, CommandError, Reply, Text
@@ -146,12 +147,17 @@ def _kind(session: "Session") -> bytes:
 
 def _flags(session: "Session") -> str:
     flags = "x" if session.transaction is not None else ""
-    return flags + ("b" if session.blocked else "") + ("P" if _hears(session) else "") + "U"
+    flags += ("b" if session.blocked else "") + ("P" if _hears(session) else "")
+    tracked = session.service.tracking.of(session)
+    if tracked is not None:
+        flags += "t" + ("R" if tracked.broken else "") + ("B" if tracked.broadcast else "")
+    return flags + "U"
 
 
 def _line(session: "Session") -> str:
     """One client as CLIENT LIST shows it."""
     now = session.service.wall_ms
+    tracked = session.service.tracking.of(session)
     queued = -1 if session.transaction is None else len(session.transaction.queue)
     fields = {
         "id": session.number,
@@ -173,7 +179,7 @@ def _line(session: "Session") -> str:
         "events": "r",
         "cmd": session.last or "NULL",
         "user": "default",
-        "redir": -1,
+        "redir": -1 if tracked is None else tracked.redirect,
         "resp": session.protocol,
         "lib-name": session.library.decode(),
         "lib-ver": session.library_version.decode(),
@@ -298,6 +304,7 @@ ROWS = [
                 "Ends the waiting of a connection.", "5.0.0", _ADMIN),
         Command("client|reply", _reply, 3, "ON | OFF | SKIP", "Turns replies off and on.", "3.2.0",
                 _FLAGS),
+        *CLIENT,
         Command("client|no-evict", _switch, 3, "ON | OFF", "Accepted, and without effect.", "7.0.0",
                 _ADMIN),
         Command("client|no-touch", _switch, 3, "ON | OFF", "Accepted, and without effect.", "7.2.0",

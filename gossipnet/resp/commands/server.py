@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from gossipnet.resp.glob import matcher
 from gossipnet.resp.info import document
+from gossipnet.resp.numbers import integer
 from gossipnet.resp.options import SYNTAX
 from gossipnet.resp.replies import OK, CommandError, Reply, Text
 from gossipnet.resp.table import HEAVY, NUMBERED, STREAMS, Command, container
@@ -195,6 +196,24 @@ def _usage(session: "Session", args: list[bytes]) -> Reply:
     return _KEY_BYTES + len(key) + sum(parts) + _PART_BYTES * len(parts)
 
 
+def _slow_get(session: "Session", args: list[bytes]) -> Reply:
+    error = "ERR count should be greater than or equal to -1"
+    count = integer(args[2], -1, error=error) if len(args) == 3 else 10
+    return [
+        [slow.number, slow.at_s, slow.micros, slow.words, slow.address, slow.name]
+        for slow in session.service.slow.newest(count)
+    ]
+
+
+def _slow_len(session: "Session", _args: list[bytes]) -> Reply:
+    return len(session.service.slow)
+
+
+def _slow_reset(session: "Session", _args: list[bytes]) -> Reply:
+    session.service.slow.clear()
+    return OK
+
+
 def _lolwut(_session: "Session", _args: list[bytes]) -> Reply:
     return Text(b"o--o--o\n \\ | /\n   o    everybody knows by now\n")
 
@@ -229,6 +248,14 @@ ROWS = [
                 "Sets notify-keyspace-events until the daemon ends; nothing else.", "2.0.0",
                 "admin noscript loading stale"),
     ], since="2.0.0"),
+    container("slowlog", "About commands that took long.", [
+        Command("slowlog|get", _slow_get, -2, "[count]", "The last of them, newest first.",
+                "2.2.12", "admin loading stale"),
+        Command("slowlog|len", _slow_len, 2, "", "How many there are.", "2.2.12",
+                "admin loading stale"),
+        Command("slowlog|reset", _slow_reset, 2, "", "Forgets them.", "2.2.12",
+                "admin loading stale"),
+    ], since="2.2.12"),
     container("memory", "About memory.", [
         Command("memory|usage", _usage, -3, "key [SAMPLES count]",
                 "About how many bytes a key takes here.", "4.0.0", "readonly", (2, 2, 1),
