@@ -46,6 +46,15 @@ from gossipnet.state.clock import stamp_ms
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import AppliedRecord, Replica
 
+TWIN_AFTER = 4
+"""Newer records of this node in a row that say: another machine runs with its key."""
+
+TWIN_PATIENCE = 30.0
+"""Seconds, at most, before such a record is answered by a higher incarnation."""
+
+TWIN_FORGOTTEN = 120.0
+"""Seconds without one after which the count begins anew."""
+
 
 class Parts:
     """Composed and connected; `Engine` is this with a front.
@@ -78,6 +87,8 @@ class Parts:
         self.left = False
         self._settings = settings
         self._digest: tuple[int, bytes] = (-1, b"")
+        self._overtaken = 0
+        self._overtaken_at = -TWIN_FORGOTTEN
         trust = identity.trust
         context = self.context = Context(rng, entropy, now, wall)
         links = self.links = dict[int, PeerLink]()
@@ -274,13 +285,26 @@ class Parts:
         self.broadcast.say_members()
 
     def _on_overtaken(self, incarnation: int) -> None:
+        """Take a higher incarnation; ever more slowly if somebody else does the same."""
+        now = self.context.now
+        if "overtaken" in self.context.timers:
+            return  # the answer that waits is above whatever is known by then
+        if now - self._overtaken_at > TWIN_FORGOTTEN:
+            self._overtaken = 0
+        self._overtaken_at = now
+        self._overtaken += 1
+        twin = self._overtaken >= TWIN_AFTER
         self.context.event(
             "record-overtaken",
-            "others hold a newer record of this node than it does: it takes a higher incarnation "
-            "(its home was put back, or runs twice)",
-            "warning",
+            "another machine runs with this node's key (its home was copied): stop one of them, "
+            "and let the copy join anew from an empty home"
+            if twin
+            else "others hold a newer record of this node than it does (its home was put back): it "
+            "takes a higher incarnation",
+            "error" if twin else "warning",
         )
-        self.presence.refute(incarnation)
+        wait = 0.0 if not twin else min(TWIN_PATIENCE, 2.0 ** (self._overtaken - TWIN_AFTER))
+        self.context.timers.set("overtaken", now + wait, lambda: self.presence.refute(incarnation))
 
     def _on_gave_up(self, node: NodeId) -> None:
         self.relay.unreached(node)

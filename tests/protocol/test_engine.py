@@ -259,6 +259,21 @@ def test_a_forgotten_incarnation_is_overtaken() -> None:
     net.until(lambda: net.meshed() and net[0].row("node1")["incarnation"] > held, 5)
 
 
+def test_a_home_that_runs_twice_is_told_what_to_do_and_raises_ever_more_slowly() -> None:
+    net = settled(2)
+    engine = net[1].engine
+    before = engine.membership.incarnation
+    end = net.now + 60
+    while net.now < end:  # the twin answers each incarnation with a higher one, at once
+        engine.roster.overtaken(engine.membership.incarnation + 1)
+        net.run(0.1)
+    raised = (engine.membership.incarnation - before) // 2
+    assert raised < 12, "a tug of war"
+    told = [event.text for event in net[1].told if event.kind == "record-overtaken"]
+    assert "stop one of them" in told[-1]
+    assert len(told) < 12
+
+
 def test_rows_have_the_promised_keys() -> None:
     net = settled(2)
     engine = net[0].engine
