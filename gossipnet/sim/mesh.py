@@ -47,6 +47,7 @@ class Mesh:
         self.network = Network(self.world, conditions)
         self._identities = _identities(nodes, seed % MESHES)
         self._counters: Counter[str] = Counter()
+        self._began: dict[int, int] = {}
         self.machines = [
             Machine(
                 self.world,
@@ -82,6 +83,11 @@ class Mesh:
         """What one machine makes of another."""
         return self.live(viewer).membership.members.get(subject.peer.node_id)
 
+    def earlier_life(self, viewer: Machine, subject: Machine) -> bool:
+        """Whether what one machine knows of another is of a process that has ended since."""
+        member = self.member(viewer, subject)
+        return member is not None and member.body.incarnation < self._began[subject.index]
+
     def counters(self) -> Counter[str]:
         """Everything that engines counted, those that have ended included."""
         total = self._counters.copy()
@@ -114,6 +120,7 @@ class Mesh:
             wall=wall,
         )
         engine.start(dict(machine.disk.meta), now, wall)
+        self._began[machine.index] = engine.membership.incarnation
         return engine
 
 

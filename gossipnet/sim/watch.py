@@ -64,7 +64,7 @@ class Watch:
             return
         subject = self._mesh.by_id[event.node]
         self._learned[subject.index, machine.index] = happening.at
-        if not self._faults.excused(subject):
+        if not self._faults.excused(subject) and not self._mesh.earlier_life(machine, subject):
             self.false_deaths += 1
             if not self._blameless:
                 self._mistakes.append(

@@ -10,6 +10,7 @@ import pytest
 
 from gossipnet.protocol import judgement
 from gossipnet.protocol.commits import Commits
+from gossipnet.protocol.detection import Detection
 from gossipnet.protocol.effects import Committed
 from gossipnet.protocol.engine import Engine
 from gossipnet.protocol.judgement import Judgement
@@ -139,8 +140,8 @@ def nobody_is_ever_declared_dead(patch):
     patch.setattr(Judgement, "declare", lambda self, member, why: None)
 
 
-def one_accuser_is_a_judge(patch):
-    patch.setattr(judgement, "WINDOW_REFUSED", 0.0)
+def one_impatient_accuser_is_a_judge(patch):
+    patch.setattr(Detection, "_patience", lambda self, link: 0.6)
     patch.setattr(judgement, "WINDOW_SILENCE", 0.0)
     patch.setattr(Judgement, "_majority", lambda self, held: True)
     patch.setattr(Judgement, "linked", lambda self, node: False)
@@ -186,7 +187,7 @@ MUTANTS = {
     nothing_is_ever_pulled: {EQUAL, FORMED},
     nobody_dials_the_lost: {EQUAL, FORMED},
     nobody_is_ever_declared_dead: {"always_crashes_are_known"},
-    one_accuser_is_a_judge: {"always_no_false_death"},
+    one_impatient_accuser_is_a_judge: {"always_no_false_death"},
     timers_never_rest: {"always_timers_rest"},
     stamps_go_back: {PROTOCOL},
     keys_are_written_behind_the_log: {DIVERGED, LEDGER, LOST},
@@ -198,6 +199,8 @@ def test_planted_fault_is_found(mutant, monkeypatch):
     mutant(monkeypatch)
     for seed in range(SEEDS):
         options = draw(seed, 5, 100)
+        options.plan.crashes = max(options.plan.crashes, 3)
+        options.entries = max(options.entries, 60)
         if mutant is nobody_is_ever_declared_dead:
             options.plan.stay_down, options.duration = True, 60.0
         report = Simulation(options).run()
