@@ -60,7 +60,10 @@ def test_two_halves(lab: Laboratory) -> None:
     with under_load(lab, "halves") as load:
         lab.net.cut([0, 1], [2, 3, 4])
         load.going_on(FAULT)
-        assert set(states(lab.mesh[3]).values()) == {"alive", "dead"}
+        eventually(
+            lambda: set(states(lab.mesh[3]).values()) == {"alive", "dead"},
+            "one half buries the other",
+        )
     examine(load, lab.mesh.daemons, may_die=names(lab, *range(5)))
     lab.mesh.everyone_alive()
 
