@@ -153,9 +153,13 @@ class Versions(Generic[V, A]):
         assert held is not None
         for opened in list(held):
             cell = held[opened]
+            if opened not in cells:
+                # Not seen, whatever the bound says: a void record had taken it away there. Without
+                # an amount its outcome would depend on whether more was counted here before.
+                continue
             if covers(seen, cell.dot):
                 del held[opened]
-            elif opened in cells and covers(seen, opened):
+            elif covers(seen, opened):
                 upto = (opened >> 56 << 56) | seen[opened >> 56]
                 if upto > cell.gone_dot:
                     cell.gone_dot, cell.gone = upto, cells[opened]
