@@ -65,7 +65,7 @@ class Broadcast:
         self._tree = tree
         self._links = links
         self._announce: dict[LogId, Announcement] = {}
-        self._members: dict[NodeId, tuple[MemberEntry, int | None]] = {}
+        self._members: dict[NodeId, tuple[MemberEntry, set[int]]] = {}
         # Set by the engine.
         self.ingest: Callable[[bytes], Outcome] = lambda data: replica.ingest(data, context.wall)
         self.forked: Callable[[PeerLink, bytes], None] = lambda _link, _data: None
@@ -212,16 +212,22 @@ class Broadcast:
             entry = member.entry
             if member.body.serial > 1:
                 entry = MemberEntry(entry.body, entry.signature, [])
-            self._members[member.id] = (entry, source)
+            self._members[member.id] = (entry, set() if source is None else {source})
         if self._members and "members" not in self._context.timers:
             self._context.timers.set("members", self._context.now + MEMBERS_AFTER, self.say_members)
+
+    def member_echoed(self, node: NodeId, link: int) -> None:
+        """A neighbour brought the very record that is about to be sent: it has it."""
+        pending = self._members.get(node)
+        if pending is not None:
+            pending[1].add(link)
 
     def say_members(self) -> None:
         """Send what was collected now."""
         pending, self._members = self._members, {}
         self._context.timers.cancel("members")
         for link in self._neighbours():
-            entries = [entry for entry, source in pending.values() if source != link.number]
+            entries = [entry for entry, told in pending.values() if link.number not in told]
             for start in range(0, len(entries), 512):
                 self._context.send(
                     link.number, Lane.CONTROL, PushMembers(entries[start : start + 512])

@@ -302,6 +302,11 @@ class Membership:
             entry.signature,
         )
 
+    def version(self, node: NodeId) -> tuple[int, int]:
+        """Incarnation and serial of the record that is here; (-1, -1) for none."""
+        known = self.members.get(node)
+        return (-1, -1) if known is None else (known.body.incarnation, known.body.serial)
+
     def knows(self, entry: MemberEntry) -> bool:
         """Whether `admit` could verify this entry: it brings its chain, or we have it."""
         if entry.chain:

@@ -184,6 +184,7 @@ class Parts:
         self.life.gave_up = self._on_gave_up
 
         self.roster.forward = self.broadcast.members
+        self.roster.echoed = self.broadcast.member_echoed
         self.roster.changed = self._on_record
         self.roster.overtaken = self._on_overtaken
 

@@ -39,6 +39,7 @@ class Roster:
         self._judgement = judgement
         # Set by the engine.
         self.forward: Callable[[Iterable[Member], int], None] = lambda _members, _link: None
+        self.echoed: Callable[[NodeId, int], None] = lambda _node, _link: None
         self.changed: Callable[[Member], None] = lambda _member: None
         self.overtaken: Callable[[int], None] = lambda _incarnation: None
 
@@ -106,9 +107,13 @@ class Roster:
         unknown: list[bytes] = []
         try:
             for entry in entries:
-                node = NodeId(decode_member_untrusted(entry.body).node)
+                body = decode_member_untrusted(entry.body)
+                node = NodeId(body.node)
                 if node == self._membership.me:
                     self._own(entry)
+                elif (held := self._membership.version(node)) >= (body.incarnation, body.serial):
+                    if held == (body.incarnation, body.serial):
+                        self.echoed(node, link.number)
                 elif not self._membership.knows(entry):
                     unknown.append(node[:16])
                 elif (member := self._admit(node, entry)) is not None:
