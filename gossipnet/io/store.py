@@ -48,7 +48,8 @@ RETRY_SECONDS = 1.0
 CHECKPOINT_BYTES = 8 << 20
 """About this much WAL between two checkpoints."""
 CONGESTED_BYTES = 32 << 20
-"""Waiting commits above this stop the reading of links until the disk has caught up."""
+"""Waiting commits above this stop the reading of links until the disk has caught up: the last
+resort, for the engine takes no more records long before."""
 _RESEEK_ROWS = 256
 _PAGE = 4096
 

@@ -68,6 +68,7 @@ class Broadcast:
         self._members: dict[NodeId, tuple[MemberEntry, set[int]]] = {}
         # Set by the engine.
         self.ingest: Callable[[bytes], Outcome] = lambda data: replica.ingest(data, context.wall)
+        self.congested: Callable[[], bool] = lambda: False
         self.forked: Callable[[PeerLink, bytes], None] = lambda _link, _data: None
         self.taken: Callable[[Iterable[AppliedRecord]], None] = lambda _records: None
         self.missing: Callable[[PeerLink, Iterable[tuple[LogId, int, int]], float], None] = (
@@ -93,6 +94,9 @@ class Broadcast:
         applied: list[AppliedRecord] = []
         news = False
         counters = self._context.counters
+        if self.congested():  # the disk is behind: they come again when it has caught up
+            counters["records_deferred"] += len(message.records)
+            return
         try:
             for data in message.records:
                 counters["records_received"] += 1

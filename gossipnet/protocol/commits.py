@@ -18,8 +18,11 @@ URGENT_AT_ONCE = 2
 """Commits under way that somebody waits for: one on the disk, one that follows it at once."""
 
 WAITING_BYTES = 1 << 20
-"""Others' records that wait for room; more than this is handed out, for the store counts what it
-holds and stops the reading of links in time."""
+"""Others' records that wait for room; more than this is handed out."""
+
+CONGESTED_BYTES = 16 << 20
+"""More than this waits for the disk: no records are taken from peers until it has caught up. Links
+are still read, for a node whose disk is slow or full is not dead, and neither are its peers."""
 
 
 class Commits:
@@ -41,6 +44,8 @@ class Commits:
         self._own: deque[tuple[int, list[AppliedRecord]]] = deque()
         self._actions: deque[tuple[int, Callable[[], None]]] = deque()
         self._durable: dict[LogId, int] = {}
+        self._sizes: deque[tuple[int, int]] = deque()
+        self._under_way = 0
         self.issued = 0
         self.committed = 0
         # Set by the engine.
@@ -50,6 +55,11 @@ class Commits:
     def idle(self) -> bool:
         """Whether all there is to store is durable."""
         return self.committed == self.issued and not self._waiting and not self._replica.dirty
+
+    @property
+    def congested(self) -> bool:
+        """Whether so much waits for the disk that nothing more should be taken from peers."""
+        return self._under_way + self._waiting_bytes > CONGESTED_BYTES
 
     # -- what is to be stored ------------------------------------------------------------------
 
@@ -108,6 +118,9 @@ class Commits:
         meta = tuple(self._context.meta.items())
         self._context.meta.clear()
         self.issued += 1
+        size = sum(len(record.data) for record in records)
+        self._sizes.append((self.issued, size))
+        self._under_way += size
         if own:
             self._own.append((self.issued, own))
         if awaited:
@@ -119,6 +132,8 @@ class Commits:
     def done(self, number: int) -> None:
         """Everything up to ``number`` is durable."""
         self.committed = max(self.committed, min(number, self.issued))
+        while self._sizes and self._sizes[0][0] <= self.committed:
+            self._under_way -= self._sizes.popleft()[1]
         while self._urgent and self._urgent[0] <= self.committed:
             self._urgent.popleft()
         ready: list[AppliedRecord] = []

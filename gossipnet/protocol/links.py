@@ -130,3 +130,39 @@ class Serving:
     reading: bool = False
     ended: bool = False
     queue: deque[bytes] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
+class Pull:
+    """A stream that this side receives on a link.
+
+    Attributes:
+      session: Our number for it.
+      link: On which link.
+      wanted: What was asked for.
+      progress_at: ``now`` when the last piece came.
+      records: Received so far.
+      held: The next piece is not asked for until the disk has caught up.
+    """
+
+    session: int
+    link: int
+    wanted: list[tuple[bytes, int, int]]
+    progress_at: float
+    records: int = 0
+    held: bool = False
+
+
+@dataclass(slots=True)
+class Gap:
+    """Records of one log that a peer has announced and that are not here.
+
+    Attributes:
+      mark: Head that must be reached by ``due``, or the tree has failed.
+      latest: Head that was announced last.
+      due: ``now`` at which to judge.
+    """
+
+    mark: int
+    latest: int
+    due: float

@@ -196,6 +196,7 @@ class Parts:
         self.sync.graft = self.broadcast.graft
         self.sync.compare_members = self._compare_tables
         self.sync.sendable = self.commits.sendable
+        self.broadcast.congested = self.sync.congested = lambda: self.commits.congested
         self.commits.durable = self._on_durable
         self.talk.leads = self.broadcast.leads
         self.clock.changed = self._on_clock

@@ -8,13 +8,12 @@ revealed them after giving the tree time to fill them.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from math import inf
 
 from gossipnet.ids import LogId
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Lane, LogRead, ReadLog
-from gossipnet.protocol.links import PeerLink, Serving
+from gossipnet.protocol.links import Gap, PeerLink, Pull, Serving
 from gossipnet.protocol.wire import (
     RECORDS_PER_MESSAGE,
     Digest,
@@ -36,6 +35,9 @@ STALLED = 3.0
 PIECE_BYTES = 64 * 1024
 """Size of one piece of a stream: small enough that a piece never delays a heartbeat."""
 
+HELD = 0.2
+"""Seconds between two looks whether the disk has caught up, so that a stream may go on."""
+
 STREAMS_PER_LINK = 2
 """Streams served to one peer at a time; one more is told to come again."""
 
@@ -47,32 +49,6 @@ GRAFT_AGAIN = 0.2
 
 GAPS_MAX = 4096
 """Gaps remembered while the tree has time to fill them."""
-
-
-@dataclass(slots=True)
-class Pull:
-    """A stream that this node receives."""
-
-    session: int
-    link: int
-    wanted: list[Range]
-    progress_at: float
-    records: int = 0
-
-
-@dataclass(slots=True)
-class Gap:
-    """Records of one log that a peer has announced and that are not here.
-
-    Attributes:
-      mark: Head that must be reached by ``due``, or the tree has failed.
-      latest: Head that was announced last.
-      due: ``now`` at which to judge.
-    """
-
-    mark: int
-    latest: int
-    due: float
 
 
 class Sync:
@@ -104,6 +80,7 @@ class Sync:
         self.graft: Callable[[PeerLink], None] = lambda _link: None
         self.compare_members: Callable[[PeerLink], None] = lambda _link: None
         self.ingest: Callable[[bytes], Outcome] = lambda data: replica.ingest(data, context.wall)
+        self.congested: Callable[[], bool] = lambda: False
         self.sendable: Callable[[LogId, int], int] = lambda _log, head: head
 
     def start(self) -> None:
@@ -160,6 +137,9 @@ class Sync:
 
     def _pull(self, link: PeerLink, wanted: list[tuple[LogId, int, int]]) -> None:
         """Start a stream, unless one is under way: then compare again when it ends."""
+        if self.congested():  # the difference lasts, so it is looked into again and again
+            self._context.counters["pulls_deferred"] += 1
+            return
         if self.pulls:
             self._waiting[link.number] = True
             return
@@ -171,18 +151,28 @@ class Sync:
         self._context.send(link.number, Lane.BULK, Want(self._session, ranges))
         self._watch(self._session)
 
-    def _watch(self, session: int) -> None:
+    def _watch(self, session: int, wait: float = STALLED) -> None:
         def check() -> None:
             pull = self.pulls.get(session)
             if pull is None:
                 return
-            if self._context.now - pull.progress_at >= STALLED:
+            if pull.held:
+                self._go_on(pull)
+            elif self._context.now - pull.progress_at >= STALLED:
                 self._context.counters["pulls_stalled"] += 1
                 self._end(pull)
             else:
                 self._watch(session)
 
-        self._context.timers.set(("pull", session), self._context.now + STALLED, check)
+        self._context.timers.set(("pull", session), self._context.now + wait, check)
+
+    def _go_on(self, pull: Pull) -> None:
+        """Ask for the next piece once the disk has caught up."""
+        pull.progress_at = self._context.now
+        pull.held = self.congested()
+        if not pull.held:
+            self._context.send(pull.link, Lane.BULK, More(pull.session))
+        self._watch(pull.session, HELD if pull.held else STALLED)
 
     def on_records(self, link: PeerLink, message: Records) -> None:
         """Take in one piece and ask for the next."""
@@ -206,7 +196,11 @@ class Sync:
                 pull.progress_at = self._context.now
             pull.records += len(message.records)
         if not message.done and not message.refused:
-            self._context.send(link.number, Lane.BULK, More(message.session))
+            if pull is not None and self.congested():
+                pull.held = True
+                self._watch(pull.session, HELD)
+            else:
+                self._context.send(link.number, Lane.BULK, More(message.session))
         elif pull is not None:
             self._end(pull)
 
@@ -260,6 +254,9 @@ class Sync:
     def _fill(self) -> None:
         """Pull what the tree has not brought in time."""
         self._gaps_due = inf
+        if self.congested():
+            self._gaps.clear()
+            return
         now = self._context.now
         asked: set[LogId] = set()
         wanted: dict[int, list[Range]] = {}

@@ -11,7 +11,7 @@ import os
 import shutil
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from conftest import need
@@ -68,6 +68,23 @@ def ext4(folder: Path) -> Iterator[Disk]:
         yield disk
     finally:
         disk.remove()
+
+
+@contextlib.contextmanager
+def tmpfs(folder: Path, megabytes: int) -> Iterator[Callable[[int], None]]:
+    """A disk of that size; what it gives makes it larger."""
+    need(os.geteuid() == 0 and shutil.which("mount") is not None, "a disk of its own needs root")
+    folder.mkdir()
+
+    def mount(size: int, *options: str) -> None:
+        sized = ",".join((*options, f"size={size}m", "mode=0700"))
+        Disk._must("mount", "-t", "tmpfs", "-o", sized, "tmpfs", str(folder))
+
+    mount(megabytes)
+    try:
+        yield lambda size: mount(size, "remount")
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
 @contextlib.contextmanager

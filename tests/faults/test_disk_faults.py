@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
-from disks import ext4, tampered
-from examination import examine, states, status
+from disks import ext4, tampered, tmpfs
+from examination import events, examine, states, status
+from history import false_deaths
 from laboratory import HEAL_SECONDS, SOAK, Daemon, Mesh, eventually, long_or_short, running_mesh
 from load import Load, agree, dump
 
@@ -130,6 +131,33 @@ def test_slow_fsync_slows_writers_and_nothing_else() -> None:
         assert time.time() - began < seconds + 15
         agree(mesh.daemons, HEAL_SECONDS)
         print(f"{written / seconds:.0f} writes/s with 200 ms for each fsync")
+
+
+def test_full_disk_in_a_mesh_that_goes_on_writing() -> None:
+    """More comes than fits: it stays a living member that serves what it has, and catches up."""
+    with running_mesh(2) as mesh, tmpfs(mesh.folder / "small", 16) as enlarge:
+        token = mesh[0].must("invite").strip()
+        full = mesh.new()
+        full.home = mesh.folder / "small" / "home"
+        full.must("join", token, "--name", full.name, mesh[0].address)
+        full.start()
+        mesh.everyone_alive()
+        began = time.time()
+        with contextlib.closing(mesh[0].redis()) as client:
+            for number in range(60):
+                client.set(f"bulk:{number}", random.Random(number).randbytes(800_000))
+        eventually(lambda: "full" in status(full)["disk"], "its disk is full")
+        threading.Event().wait(long_or_short(30, 4))  # longer than any silence is believed
+        for daemon in mesh:
+            assert set(states(daemon).values()) == {"alive"}, daemon.name
+        assert not false_deaths(events(mesh.daemons, began))
+        assert full.do("GET", "bulk:0") is not None, "it serves what it has"
+        with pytest.raises(redis.ResponseError, match="full"):
+            full.do("SET", "refused", "1")
+        enlarge(256)
+        agree(mesh.daemons, 2 * HEAL_SECONDS)
+        eventually(lambda: full.do("SET", "accepted", "1"), "it writes again")
+        mesh.reads("accepted", b"1")
 
 
 @pytest.fixture(scope="module")

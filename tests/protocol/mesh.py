@@ -69,6 +69,8 @@ class Machine:
         self.joins: dict[int, tuple[bytearray, list[bool]]] = {}
         self.wall_offset = 0.0
         self.backlog: list[Input] = []
+        self.disk_stalled = False
+        self.stalled: list[Callable[[], None]] = []
         self.serial = 0
 
     @property
@@ -181,7 +183,10 @@ class Machine:
                         self.disk.meta[name] = value
                 self.feed(Committed(commit.number))
 
-            net.after(FSYNC, stored)
+            if self.disk_stalled:
+                self.stalled.append(stored)
+            else:
+                net.after(FSYNC, stored)
         elif isinstance(effect, ReadLog):
             net.after(FSYNC, lambda: self.feed(self._read(effect)))
         elif isinstance(effect, JoinSend):
@@ -275,6 +280,13 @@ class Machine:
         self.engine.goodbye()
         self.turn()
         self.kill()
+
+    def free_disk(self) -> None:
+        """End a stall of the disk: what waited is written."""
+        self.disk_stalled = False
+        for stored in self.stalled:
+            stored()
+        self.stalled.clear()
 
     def freeze(self) -> None:
         self.frozen = True
