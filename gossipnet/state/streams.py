@@ -139,7 +139,11 @@ class Streams(Writer):
             begins = True
             piece: list[tuple[int, int, list[bytes]]] = []
             size = 0
+            before: Id | None = None
             for ms, seq, _log, _dot, fields in source.entries:
+                if (ms, seq) == before:
+                    continue  # two nodes took one id: an operation may name it once
+                before = (ms, seq)
                 piece.append((ms, seq, list(fields)))
                 size += sum(map(len, fields)) + 8 * len(fields) + 32
                 if size > _CHUNK_BYTES:
@@ -277,14 +281,15 @@ def apply_top(core: Core, op: StreamTop, table: list[int], dot: int) -> str:
 def apply_group_create(core: Core, op: GroupCreate, table: list[int], dot: int) -> str:
     """Begin a group, unless DEL has ended the stream that its author saw."""
     compound, stream = _held(core, op.key)
-    generations = frozenset(_dots(op.generations, table))
-    if not generations or (
-        stream.generations.isdisjoint(generations)
-        and any(seq_of(one) >= core.logs.by_number[one >> 56].void_from for one in generations)
-    ):
+    by_number = core.logs.by_number
+    # What a void record began never was, whatever is left of the others here.
+    generations = frozenset(
+        one for one in _dots(op.generations, table) if seq_of(one) < by_number[one >> 56].void_from
+    )
+    if not generations:
         # The first writer's; or that of the first one who was not revoked.
         stream.begin(dot)
-        generations |= {dot}
+        generations = frozenset({dot})
     creation = Creation(op.start, replaced_of(op.seen, table, dot), generations)
     created = stream.create(op.name, dot, creation)
     core.settle(op.key, compound)
