@@ -135,7 +135,10 @@ class Engine(Parts):
 
     def touch(self, now: float, wall: float) -> None:
         """Let local commands see the time; call it once before a batch of them."""
-        self.context.now, self.context.wall = now, wall
+        context = self.context
+        if now == context.now and wall == context.wall:
+            return  # the same turn
+        context.now, context.wall = now, wall
         self.clock.passed()
         self.replica.touch(wall)
 

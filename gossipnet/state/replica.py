@@ -377,7 +377,8 @@ class Replica:
     def next_due(self) -> float:
         """Unix seconds at which `advance` has something to do, or infinity."""
         # While nothing may be written nothing is reaped: its time would come at once, for ever.
-        deadline = self.keyspace.next_deadline_ms(reaping=self._reaping)
+        reaping = bool(self.keyspace.hidden) and self._reaping
+        deadline = self.keyspace.next_deadline_ms(reaping=reaping)
         return min(deadline / 1000 if deadline is not None else inf, self.waiting.next_due())
 
     # -- the own disk --------------------------------------------------------------------------
