@@ -21,8 +21,7 @@ PLACES = some(st.tuples(DEGREES, DEGREES, NAMES), 1, 3).map(
     lambda places: [word for place in places for word in place]
 )
 UNITS = st.sampled_from([b"m", b"KM", b"ft", b"mi"])
-# Beyond a third of the globe Redis itself leaves out places that are near enough.
-RADII = st.sampled_from([b"0", b"1", b"100", b"500", b"3000"])
+RADII = st.sampled_from([b"0", b"1", b"100", b"500", b"3000", b"9000", b"30000"])
 SEARCH_FROM = st.one_of(
     st.tuples(st.just(b"FROMMEMBER"), NAMES),
     st.tuples(st.just(b"fromlonlat"), DEGREES, DEGREES),
