@@ -18,7 +18,6 @@ _SCRIPT = "scripts cannot be replicated; use MULTI and EXEC"
 _DEBUG = "it would reach into the daemon"
 _STOP = "stop the daemon with SIGTERM, or sign off with GOSSIP LEAVE"
 _HOLD = "one client cannot hold up the others"
-_HEXPIRE = "deadlines of single fields are not there yet; EXPIRE ends the whole hash"
 _LRU = "nothing is evicted, so it is not recorded"
 _ENCODING = "values are not held in Redis's encodings"
 _LOG = "it is not recorded; see GOSSIP EVENTS"
@@ -42,8 +41,6 @@ _REASONS: dict[str, str] = {
     "stralgo lcs": "it is not needed for replicated state; GET both values and compare them",
     "ssubscribe sunsubscribe spublish pubsub|shardchannels pubsub|shardnumsub": _SHARDS,
     "increx": "use INCRBY, then EXPIRE",
-    "hexpire hpexpire hexpireat hpexpireat httl hpttl hexpiretime hpexpiretime hpersist hgetdel "
-    "hgetex hsetex": _HEXPIRE,
     "vadd vcard vdim vemb vgetattr vinfo vlinks vrandmember vrem vsetattr vsim": _VECTOR,
     "config|resetstat config|rewrite": _CONFIG,
     "memory|doctor memory|purge memory|stats memory|malloc-stats": _MEASURE,

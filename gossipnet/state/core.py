@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gossipnet.state.dots import pack
+from gossipnet.state.field_clock import REAP_ANY_MS, REAP_OWN_MS, FieldClock
 from gossipnet.state.logs import Logs
 from gossipnet.state.operations import (
     AnyOperation,
@@ -21,9 +22,6 @@ from gossipnet.state.types.entry import Compound, Entry, compound_of, kind_of
 from gossipnet.state.types.expiry import NEVER
 
 _BACKWARDS_MS = 1000
-REAP_OWN_MS = 5_000
-REAP_ANY_MS = 600_000
-"""What has ended is removed by whoever set the deadline, after this; later by anybody."""
 
 Apply = Callable[["Core", Any, list[int], int], str]
 """(core, operation, local log numbers by reference, dot) -> event, or "" if nothing was there."""
@@ -54,6 +52,7 @@ class Core:
         self._order = ScanOrder()
         self._deadlines: list[tuple[int, bytes]] = []
         self._ended: list[tuple[int, bytes, bool]] = []
+        self._field_clock = FieldClock()
         self._watched: dict[bytes, list[int]] = {}
 
     # -- applying ------------------------------------------------------------------------------
@@ -97,7 +96,10 @@ class Core:
         self.entries.pop(key, None)
         self.hidden.pop(key, None)
         if entry is not None:
-            self.settle(key, compound_of(entry))
+            compound = compound_of(entry)
+            for name in list(compound.ends.expiries) if compound.ends is not None else ():
+                self.place_field(key, compound, name)
+            self.settle(key, compound)
         if key in self._watched:
             self._watched[key][1] += 1
 
@@ -124,13 +126,13 @@ class Core:
         compound.tidy()
         entry: Entry = compound
         if compound.expiry is None:
-            if compound.fields is None and compound.members is None and compound.parts is None:
+            if not compound.holds_more_than_a_string():
                 if compound.string is None:
                     self.entries.pop(key, None)
                     self.hidden.pop(key, None)
                     return
                 entry = compound.string
-            elif compound.kind() is None:  # marks of a stream's groups
+            elif compound.kind() is None:  # marks of a stream's groups, fields that have ended
                 self.entries.pop(key, None)
                 self.hidden[key] = compound
                 return
@@ -147,6 +149,10 @@ class Core:
         if self.hidden:
             self.hidden.pop(key, None)
         self.show(key, entry)
+
+    def place_field(self, key: bytes, compound: Compound, name: bytes) -> None:
+        """Put a changed field of a hash where it belongs; `settle` the key afterwards."""
+        self._field_clock.place(key, compound, name, self.wall_ms)
 
     def _remember(self, deadline: int, key: bytes) -> None:
         heapq.heappush(self._deadlines, (deadline, key))
@@ -175,7 +181,10 @@ class Core:
             self.wall_ms = wall_ms
             for key in list(self.hidden):  # hidden by a clock that was wrong
                 self.settle(key, compound_of(self.hidden[key]))
+            self._settle_fields(self._field_clock.back(wall_ms, self.raw), "")
         self.wall_ms = wall_ms
+        if self._field_clock.due(wall_ms):
+            self._settle_fields(self._field_clock.end(wall_ms, self.raw), "hexpired")
         gone: list[bytes] = []
         while self._deadlines and self._deadlines[0][0] <= wall_ms:
             _deadline, key = heapq.heappop(self._deadlines)
@@ -188,12 +197,25 @@ class Core:
                     self._watched[key][1] += 1
         return gone
 
-    def to_reap(self, wall_ms: int) -> list[tuple[bytes, int]]:
+    def _settle_fields(self, keys: list[bytes], event: str) -> None:
+        """The clock has moved fields of these keys in or out of sight."""
+        for key in keys:
+            entry = self.raw(key)
+            if isinstance(entry, Compound):
+                self.settle(key, entry)
+                if key in self._watched:
+                    self._watched[key][1] += 1
+                if event:
+                    self.tell(key, event)
+
+    def to_reap(self, wall_ms: int) -> list[tuple[bytes, bytes | None, int]]:
         """Hidden keys that ended `REAP_OWN_MS` ago, with the log that set the deadline.
 
-        Those still there `REAP_ANY_MS` later come again, with -1: whoever set it is not there.
+        With a name it is a field of the key's hash. Those still there `REAP_ANY_MS` later come
+        again, with -1: whoever set it is not there.
         """
-        found: list[tuple[bytes, int]] = []
+        found: list[tuple[bytes, bytes | None, int]] = []
+        found += self._field_clock.to_reap(wall_ms, self.raw)
         while self._ended and self._ended[0][0] <= wall_ms:
             at, key, late = heapq.heappop(self._ended)
             entry = self.hidden.get(key)
@@ -203,10 +225,11 @@ class Core:
             if not deadlines:
                 continue
             if late:
-                found.append((key, -1))
+                found.append((key, None, -1))
             else:
                 heapq.heappush(self._ended, (at + REAP_ANY_MS, key, True))
-                found.append((key, max(deadlines, key=lambda dot: (deadlines[dot], dot)) >> 56))
+                number = max(deadlines, key=lambda dot: (deadlines[dot], dot)) >> 56
+                found.append((key, None, number))
         return found
 
     def next_deadline_ms(self, *, reaping: bool = True) -> int | None:
@@ -214,7 +237,8 @@ class Core:
         if not self.hidden:
             self._ended.clear()  # all of them are back, or reaped by others
         heaps = (self._deadlines, self._ended) if reaping else (self._deadlines,)
-        return min((heap[0][0] for heap in heaps if heap), default=None)
+        times = [heap[0][0] for heap in heaps if heap]
+        return min([*times, *self._field_clock.times(reaping=reaping)], default=None)
 
     # -- WATCH ---------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from gossipnet.state.core import Core
 from gossipnet.state.logs import Logs
 from gossipnet.state.types.entry import Compound, Entry, compound_of
+from gossipnet.state.types.fields import FieldEnds
 from gossipnet.state.types.members import dots_of
 from gossipnet.state.types.number import written
 from gossipnet.state.types.register import Register
@@ -30,12 +31,15 @@ def of_entry(entry: Entry | None, logs: Logs) -> object:
 
 
 def _compound(compound: Compound, logs: Logs) -> object:
-    fields = compound.fields or {}
+    fields = dict(compound.fields or {})
+    if compound.ends is not None:  # what has ended is a matter of the clock
+        fields.update(compound.ends.ended)
     members = compound.members or {}
     expiry = compound.expiry
     return (
         None if compound.string is None else _register(compound.string, logs),
         [(name, _register(fields[name], logs)) for name in sorted(fields)],
+        [] if compound.ends is None else _ends(compound.ends, logs),
         [(name, _dots(dots_of(members[name]), logs)) for name in sorted(members)],
         [
             (kind, part.fingerprint(lambda dot: _dot(dot, logs)))
@@ -48,6 +52,17 @@ def _compound(compound: Compound, logs: Logs) -> object:
             _dots(expiry.silent, logs),
         ),
     )
+
+
+def _ends(ends: FieldEnds, logs: Logs) -> object:
+    return [
+        (
+            name,
+            sorted((_dot(dot, logs), at) for dot, at in expiry.deadlines.items()),
+            _dots(expiry.silent, logs),
+        )
+        for name, expiry in sorted(ends.expiries.items())
+    ]
 
 
 def _register(register: Register, logs: Logs) -> object:

@@ -6,15 +6,25 @@ What their operations do, reads and local writes.
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+from gossipnet.state.batch import Batch
 from gossipnet.state.core import Apply, Core
-from gossipnet.state.dots import Seen, see
+from gossipnet.state.dots import Seen, covers, see
 from gossipnet.state.errors import NotAFloat, NotAnInteger, OutOfRange, TooLarge, WrongType
-from gossipnet.state.operations import HashDelete, HashIncrement, HashSet
+from gossipnet.state.operations import (
+    FieldCells,
+    HashDelete,
+    HashExpire,
+    HashIncrement,
+    HashSet,
+    SeenRefs,
+)
 from gossipnet.state.references import cells_of, counted, replaced_of, seen_of
 from gossipnet.state.strings import Strings, _float_step, own_cell
 from gossipnet.state.types.entry import Compound, compound_of
+from gossipnet.state.types.expiry import NEVER
+from gossipnet.state.types.fields import FieldEnds
 from gossipnet.state.types.number import LIMIT, Amount, add, sayable, to_wire, written
-from gossipnet.state.types.register import Register
+from gossipnet.state.types.register import CellsSeen, Register
 from gossipnet.state.writer import VALUE_MAX
 
 Fields = dict[bytes, Register]
@@ -54,10 +64,19 @@ class Hashes(Strings):
         """How many fields."""
         return len(self._fields(key))
 
+    def hash_deadline(self, key: bytes, name: bytes) -> int | None:
+        """When a field that is there ends (unix ms), or None if never."""
+        fields = self._fields(key)
+        entry = self.entries.get(key)
+        if not isinstance(entry, Compound) or entry.ends is None:
+            return None
+        deadline = entry.ends.deadline(name, fields.get(name))
+        return None if deadline == NEVER else deadline
+
     # -- writing -------------------------------------------------------------------------------
 
     def hash_set(self, key: bytes, pairs: Sequence[tuple[bytes, bytes]]) -> int:
-        """Assign fields; how many of them are new."""
+        """Assign fields, which then have no deadline; how many of them are new."""
         fields = self._fields(key)
         size = sum(len(name) + len(value) + 16 for name, value in pairs)
         if any(len(value) > VALUE_MAX for _name, value in pairs):
@@ -65,24 +84,43 @@ class Hashes(Strings):
         batch = self._begin(key, size)
         self._bury(batch, key)
         pairs = list(dict(pairs).items())
-        seen, cells = _seen_of_fields(fields, (name for name, _value in pairs))
+        seen, refs = self._seen_of_fields(batch, key, [name for name, _value in pairs])
         new = sum(1 for name, _value in pairs if name not in fields)
-        refs = [(name, self._cells_of(batch, fields[name])) for name in cells]
-        self._do(batch, HashSet(key, pairs, batch.seen(seen), refs), size + len(key))
+        self._do(batch, HashSet(key, pairs, seen, refs), size + len(key))
         return new
 
     def hash_delete(self, key: bytes, names: Iterable[bytes]) -> int:
         """Remove fields; how many were there."""
         fields = self._fields(key)
         present = [name for name in dict.fromkeys(names) if name in fields]
+        if present:
+            self._delete_fields(self._begin(key, 0), key, present)
+        return len(present)
+
+    def _delete_fields(self, batch: Batch, key: bytes, names: list[bytes]) -> None:
+        seen, refs = self._seen_of_fields(batch, key, names)
+        size = sum(len(name) + 16 for name in names)
+        self._do(batch, HashDelete(key, names, seen, refs), size + len(key))
+
+    def hash_expire(self, key: bytes, names: Iterable[bytes], deadline_ms: int | None) -> None:
+        """Set when fields that are there end, or that they never do (None)."""
+        fields = self._fields(key)
+        present = [name for name in dict.fromkeys(names) if name in fields]
         if not present:
-            return 0
+            return
         size = sum(len(name) + 16 for name in present)
         batch = self._begin(key, size)
-        seen, cells = _seen_of_fields(fields, present)
-        refs = [(name, self._cells_of(batch, fields[name])) for name in cells]
-        self._do(batch, HashDelete(key, present, batch.seen(seen), refs), size + len(key))
-        return len(present)
+        seen, _refs = self._seen_of_fields(batch, key, present)
+        self._do(batch, HashExpire(key, present, deadline_ms, seen), size + len(key))
+
+    def reap(self, key: bytes, name: bytes | None) -> None:
+        """Remove what is left of a key, or of a field of it, that ended some time ago."""
+        if name is None:
+            self.reap_key(key)
+            return
+        entry = self.raw(key)
+        if isinstance(entry, Compound) and entry.ends is not None and name in entry.ends.ended:
+            self._delete_fields(self._begin(key, 0), key, [name])
 
     def hash_increment(self, key: bytes, name: bytes, by: int) -> int:
         """Add to a field's counter; the sum as this node sees it."""
@@ -115,6 +153,9 @@ class Hashes(Strings):
     def _count_field(self, key: bytes, name: bytes, register: Register | None, by: Amount) -> None:
         batch = self._begin(key, len(name) + 64)
         self._bury(batch, key)
+        entry = self.entries.get(key)
+        if isinstance(entry, Compound) and entry.ends is not None and name in entry.ends.ended:
+            self._delete_fields(batch, key, [name])
         cell, previous, before = own_cell(register, batch)
         total = add(before, by)
         if not sayable(total):
@@ -125,18 +166,23 @@ class Hashes(Strings):
             len(key) + len(name) + 32,
         )
 
-
-def _seen_of_fields(fields: Fields, names: Iterable[bytes]) -> tuple[Seen, list[bytes]]:
-    """What these fields hold, and which of them have a counter part."""
-    seen: Seen = {}
-    counted: list[bytes] = []
-    for name in names:
-        register = fields.get(name)
-        if register is not None:
-            see(seen, register.dots())
-            if register.cells is not None:
-                counted.append(name)
-    return seen, counted
+    def _seen_of_fields(
+        self, batch: Batch, key: bytes, names: Sequence[bytes]
+    ) -> tuple[SeenRefs, FieldCells]:
+        """What these fields hold, ended or not, their deadlines, and their counter parts."""
+        entry = self.raw(key)
+        seen: Seen = {}
+        cells: FieldCells = []
+        for name in names if isinstance(entry, Compound) else ():
+            assert isinstance(entry, Compound)
+            register = entry.field(name)
+            if register is not None:
+                see(seen, register.dots())
+                if register.cells is not None:
+                    cells.append((name, self._cells_of(batch, register)))
+            if entry.ends is not None:
+                see(seen, entry.ends.dots_of(name))
+        return batch.seen(seen), cells
 
 
 # ---------------------------------------------------------------- what operations do
@@ -150,11 +196,14 @@ def apply_hash_set(core: Core, op: HashSet, table: list[int], dot: int) -> str:
     if compound.fields is None:
         compound.fields = {}
     for name, value in op.pairs:
-        register = compound.fields.get(name)
+        register = compound.field(name)
         if register is None:
             compound.fields[name] = Register(dot, value)
         elif register.assign(dot, value, seen, cells.get(name, {}), core.order_of):
             core.conflicts["hash"] += 1
+        if compound.ends is not None:
+            compound.ends.replace(name, seen)
+            core.place_field(op.key, compound, name)
     core.settle(op.key, compound)
     return "hset"
 
@@ -165,10 +214,11 @@ def apply_hash_increment(core: Core, op: HashIncrement, table: list[int], dot: i
     compound = compound_of(core.raw(op.key))
     if compound.fields is None:
         compound.fields = {}
-    register = compound.fields.get(op.name)
+    register = compound.field(op.name)
     if register is None:
         register = compound.fields[op.name] = Register()
     register.count(dot, cell, previous, before, total)
+    core.place_field(op.key, compound, op.name)
     core.settle(op.key, compound)
     return "hincrby"
 
@@ -176,22 +226,58 @@ def apply_hash_increment(core: Core, op: HashIncrement, table: list[int], dot: i
 def apply_hash_delete(core: Core, op: HashDelete, table: list[int], dot: int) -> str:
     """Remove what was seen of fields."""
     entry = core.raw(op.key)
-    if not isinstance(entry, Compound) or entry.fields is None:
+    if not isinstance(entry, Compound) or (entry.fields is None and entry.ends is None):
         return ""
     seen = seen_of(op.seen, table)
     cells = {name: cells_of(refs, table) for name, refs in op.field_cells}
     for name in op.names:
-        register = entry.fields.get(name)
+        register = entry.field(name)
         if register is not None:
             register.remove(seen, cells.get(name, {}), core.order_of)
-            if not register:
-                del entry.fields[name]
+        if entry.ends is not None:
+            entry.ends.replace(name, seen)
+        core.place_field(op.key, entry, name)
     core.settle(op.key, entry)
     return "hdel"
+
+
+def apply_hash_expire(core: Core, op: HashExpire, table: list[int], dot: int) -> str:
+    """Set the deadlines of fields, or that they have none."""
+    seen = replaced_of(op.seen, table, dot)
+    compound = compound_of(core.raw(op.key))
+    if compound.ends is None:
+        compound.ends = FieldEnds()
+    for name in op.names:
+        expiry = compound.ends.expiry(name)
+        expiry.remove(seen)
+        register = compound.field(name)
+        if register is not None:
+            expiry.silent.update(base for base in register.bases() if covers(seen, base))
+        expiry.deadlines[dot] = NEVER if op.deadline is None else op.deadline
+        core.place_field(op.key, compound, name)
+    core.settle(op.key, compound)
+    return "hpersist" if op.deadline is None else "hexpire"
+
+
+def remove_all(
+    core: Core, key: bytes, compound: Compound, seen: Seen, cells: dict[bytes, CellsSeen]
+) -> None:
+    """DEL: take away what was seen of all fields; `Core.settle` the key afterwards."""
+    names = dict.fromkeys(compound.fields or ())
+    if compound.ends is not None:
+        names |= dict.fromkeys([*compound.ends.ended, *compound.ends.expiries])
+    for name in names:
+        register = compound.field(name)
+        if register is not None:
+            register.remove(seen, cells.get(name, {}), core.order_of)
+        if compound.ends is not None:
+            compound.ends.replace(name, seen)
+        core.place_field(key, compound, name)
 
 
 APPLY: dict[type, Apply] = {
     HashSet: apply_hash_set,
     HashIncrement: apply_hash_increment,
     HashDelete: apply_hash_delete,
+    HashExpire: apply_hash_expire,
 }

@@ -122,10 +122,12 @@ def apply_add(core: Core, op: SketchAdd, table: list[int], dot: int) -> str:
     assert isinstance(sketch, Sketch)
     births = [pack(table[ref], seq, place) for ref, seq, place in op.begun]
     hits = loglog.unpacked(op.hits)
-    if not sketch.add(hits, dot, births, core.order_of):
-        if births and not any(_is_void(core, birth) for birth in births):
-            return ""  # DEL wins
+    # What a void record began never was, whatever is left of the others here.
+    births = [birth for birth in births if not _is_void(core, birth)]
+    if not births:
         sketch.begin(hits, dot, core.order_of)
+    elif not sketch.add(hits, dot, births, core.order_of):
+        return ""  # DEL wins
     parts[HYPERLOGLOG] = sketch
     compound.parts = parts
     core.settle(op.key, compound)

@@ -92,7 +92,11 @@ def _copy_string(keyspace: Keyspace, source: bytes, target: bytes) -> None:
 
 
 def _copy_hash(keyspace: Keyspace, source: bytes, target: bytes) -> None:
+    ends = {name: keyspace.hash_deadline(source, name) for name in keyspace.hash_names(source)}
     keyspace.store_hash(target, keyspace.hash_items(source))
+    for name, deadline in ends.items():
+        if deadline is not None:
+            keyspace.hash_expire(target, [name], deadline)
 
 
 def _copy_set(keyspace: Keyspace, source: bytes, target: bytes) -> None:
@@ -140,12 +144,7 @@ def apply_delete(core: Core, op: Delete, table: list[int], dot: int) -> str:
     scores = {name: sums_of(refs, table) for kind, name, refs in op.part_cells if kind == ZSET}
     if compound.string is not None:
         compound.string.remove(seen, cells_of(op.cells, table), core.order_of)
-    if compound.fields is not None:
-        for name in list(compound.fields):
-            register = compound.fields[name]
-            register.remove(seen, fields.get(name, {}), core.order_of)
-            if not register:
-                del compound.fields[name]
+    hashes.remove_all(core, op.key, compound, seen, fields)
     if compound.members is not None:
         members.remove(compound.members, list(compound.members), seen)
     for part in (compound.parts or {}).values():

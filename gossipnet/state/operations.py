@@ -290,6 +290,15 @@ class GroupAck(Operation, tag=32, frozen=True):
     created: Dots
 
 
+class HashExpire(Operation, tag=33, frozen=True):
+    """Set the deadline (unix ms) of fields, or None to let them stay; ``seen`` is about these."""
+
+    key: Key
+    names: Names
+    deadline: Annotated[int, Meta(ge=0, le=1 << 49)] | None
+    seen: SeenRefs
+
+
 class OpenLog(Operation, tag=64, frozen=True):
     """First operation of a log: who writes it, in which epoch, certified by whom."""
 
@@ -328,6 +337,7 @@ AnyOperation = (
     | GroupCreate
     | GroupDestroy
     | GroupAck
+    | HashExpire
     | OpenLog
     | Renew
 )

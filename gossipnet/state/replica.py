@@ -355,16 +355,16 @@ class Replica:
 
     def _reap(self, wall_ms: int) -> None:
         keyspace = self.keyspace
-        if not self._reaping or not keyspace.hidden:
+        if not self._reaping:
             return
         own = self._own.author
-        for key, number in keyspace.to_reap(wall_ms):
+        for key, name, number in keyspace.to_reap(wall_ms):
             if number >= 0 and self.author_of_number(number) != own:
                 continue
             if not self._own.certificate.allows("write", key):
                 continue
             try:
-                keyspace.reap(key)
+                keyspace.reap(key, name)
             except KeyspaceError:  # one that is too large for one record stays hidden
                 self.counters["reaps_refused"] += 1
             else:

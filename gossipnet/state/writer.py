@@ -110,7 +110,8 @@ class Writer(Core):
             return Delete(key, batch.seen(seen), self._cells_of(batch, entry), [])
         parts: PartCells = [
             (HASH, name, self._cells_of(batch, register))
-            for name, register in (entry.fields or {}).items()
+            for fields in (entry.fields, None if entry.ends is None else entry.ends.ended)
+            for name, register in (fields or {}).items()
             if register.cells is not None
         ]
         for kind, part in (entry.parts or {}).items():
@@ -147,7 +148,7 @@ class Writer(Core):
         if entry is not None:
             self._clear(batch, key, entry)
 
-    def reap(self, key: bytes) -> None:
+    def reap_key(self, key: bytes) -> None:
         """Remove what is left of a key that ended some time ago."""
         entry = self.hidden.get(key)
         if isinstance(entry, Compound):

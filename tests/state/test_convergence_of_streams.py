@@ -1,4 +1,4 @@
-"""HyperLogLogs and streams under random operations and deliveries, as `test_convergence` has it."""
+"""HyperLogLogs, streams and deadlines of fields under random operations and deliveries."""
 
 import os
 import random
@@ -40,6 +40,11 @@ def actions(keyspace: Keyspace, rng: random.Random, wall: float) -> list[Callabl
         lambda: keyspace.group_create(key, group, below),
         lambda: keyspace.group_destroy(key, group),
         lambda: keyspace.group_ack(key, group, (rng.randrange(40), 0)),
+        lambda: keyspace.hash_set(key, [(group, b"1"), (b"f", b"2")]),
+        lambda: keyspace.hash_increment(key, group, 3),
+        lambda: keyspace.hash_delete(key, [group]),
+        lambda: keyspace.hash_expire(key, [group, b"f"], deadline),
+        lambda: keyspace.hash_expire(key, [b"f"], None),
         lambda: keyspace.set(key, keyspace.text(other) or b"text"),
         lambda: keyspace.delete(key),
         lambda: keyspace.expire(key, deadline),

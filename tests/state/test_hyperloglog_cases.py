@@ -1,5 +1,6 @@
 """HyperLogLog in all orders of delivery: Active-Active's cases P1 to P3 and T5, and DEL wins."""
 
+import itertools
 import random
 
 import pytest
@@ -128,6 +129,22 @@ def test_what_others_added_outlives_the_revocation_of_whoever_began_it(first: bo
     observer = deliver([revocation, *records] if first else [*records, revocation])
     assert observer.replica.keyspace.sketch_count([b"h"]) == 2
     assert observer.restarted().state_digest() == observer.replica.state_digest()
+
+
+def test_del_beside_a_revocation_ends_the_same_everywhere() -> None:
+    sites = Sites()
+    sites.C.sketch_add(b"h", [b"unwanted"])
+    sites.B.sketch_add(b"h", [b"b"])
+    sites.sync("A", "B", "C")
+    sites.A.sketch_add(b"h", [b"a"])
+    sites.B.delete(b"h")
+    records = [record for name in "ABC" for record in (sites._collect(name), sites.sent[name])[1]]
+    revocation = revoke(sites.replicas["C"], 0, seen=False)
+    digests = {
+        deliver(list(events)).replica.state_digest()
+        for events in itertools.permutations([revocation, *records])
+    }
+    assert len(digests) == 1
 
 
 def test_copy_set_and_the_type_that_shows() -> None:

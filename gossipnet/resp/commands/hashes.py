@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from gossipnet.resp.commands import hash_deadlines
 from gossipnet.resp.numbers import decimal, integer
 from gossipnet.resp.options import SYNTAX, ScanOptions, picked, scan_cursor
 from gossipnet.resp.replies import OK, CommandError, Reply
@@ -135,5 +136,6 @@ ROWS = [
             "6.2.0", _SLOW, KEY, HEAVY // 4),
     Command("hscan", _hscan, -3, "key cursor [MATCH pattern] [COUNT count]", "Walks the fields.",
             "2.8.0", _SLOW, KEY, HEAVY // 4),
+    *hash_deadlines.ROWS,
 ]
 # fmt: on

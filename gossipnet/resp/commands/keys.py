@@ -126,7 +126,7 @@ def _expires(name: str, word: bytes) -> Callable[["Session", list[bytes]], Reply
 
     def expire(session: "Session", args: list[bytes]) -> Reply:
         keyspace, key = session.keyspace, args[1]
-        allowed = _condition(args[3:])
+        allowed = condition(args[3:])
         ends = deadline(session, args[2], unit, relative, name, past=True)
         if not keyspace.exists(key) or not allowed(keyspace.deadline_of(key), ends):
             return 0
@@ -139,8 +139,12 @@ def _expires(name: str, word: bytes) -> Callable[["Session", list[bytes]], Reply
     return expire
 
 
-def _condition(words: list[bytes]) -> Callable[[int | None, int], bool]:
-    """Whether a deadline may be changed from what it is (None: never) to another one."""
+def condition(words: list[bytes]) -> Callable[[int | None, int], bool]:
+    """Whether a deadline may be changed from what it is (None: never) to another one.
+
+    Raises:
+      CommandError: The words are no conditions, or contradict each other.
+    """
     options = {word.upper() for word in words}
     for word in words:
         if word.upper() not in (b"NX", b"XX", b"GT", b"LT"):

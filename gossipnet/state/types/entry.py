@@ -11,6 +11,7 @@ from typing import Protocol
 from gossipnet.state.dots import Seen
 from gossipnet.state.types.doubles import Doubles
 from gossipnet.state.types.expiry import NEVER, Expiry
+from gossipnet.state.types.fields import FieldEnds
 from gossipnet.state.types.members import Members, all_dots
 from gossipnet.state.types.register import Cell, Order, Register
 
@@ -53,15 +54,17 @@ class Compound:
 
     Attributes:
       string, fields, members: The content by type; None where there is none.
+      ends: Deadlines of single fields, and fields that have ended; None where there are none.
       parts: Content of further types, by number in `KINDS`; None where there is none.
       expiry: Deadlines, or None.
     """
 
-    __slots__ = ("expiry", "fields", "members", "parts", "string")
+    __slots__ = ("ends", "expiry", "fields", "members", "parts", "string")
 
     def __init__(self, string: Register | None = None) -> None:
         self.string = string
         self.fields: dict[bytes, Register] | None = None
+        self.ends: FieldEnds | None = None
         self.members: Members | None = None
         self.parts: dict[int, Part] | None = None
         self.expiry: Expiry | None = None
@@ -77,6 +80,13 @@ class Compound:
         shown = [kind for kind, part in (self.parts or {}).items() if part.shows]
         return KINDS[min(shown)] if shown else None
 
+    def field(self, name: bytes) -> Register | None:
+        """A field, whether it has ended or not."""
+        register = None if self.fields is None else self.fields.get(name)
+        if register is None and self.ends is not None:
+            register = self.ends.ended.get(name)
+        return register
+
     def clashes(self) -> bool:
         """Whether there is content of more than one type."""
         parts = (self.string, self.fields, self.members)
@@ -84,7 +94,12 @@ class Compound:
 
     def holds_more_than_a_string(self) -> bool:
         """Whether there is content of any other type."""
-        return bool(self.fields is not None or self.members is not None or self.parts)
+        return bool(
+            self.fields is not None
+            or self.ends is not None
+            or self.members is not None
+            or self.parts
+        )
 
     def deadline(self) -> int:
         """When the key ends, unix ms, or `NEVER`."""
@@ -101,6 +116,8 @@ class Compound:
             self.string = None
         if self.fields is not None and not self.fields:
             self.fields = None
+        if self.ends is not None and not self.ends:
+            self.ends = None
         if self.members is not None and not self.members:
             self.members = None
         if self.parts is not None:
@@ -120,6 +137,8 @@ class Compound:
         if self.fields is not None:
             for register in self.fields.values():
                 yield from register.dots()
+        if self.ends is not None:
+            yield from self.ends.dots()
         if self.members is not None:
             yield from all_dots(self.members)
         for part in (self.parts or {}).values():
