@@ -12,6 +12,7 @@ import msgspec
 
 from gossipnet.protocol import wire, wire_receipts, wire_talk, wire_trust
 from gossipnet.resp.catalogue import FAMILIES, REFUSED
+from gossipnet.resp.differences import DIFFERENCES
 from gossipnet.resp.table import Command
 from gossipnet.state import operations
 
@@ -108,12 +109,21 @@ def commands_page(_text: str) -> str:
         parts.append(f"## {_TITLES[group]}\n\n| command | does | since |\n|---|---|---|")
         parts += [_command(leaf) for row in module.ROWS for leaf in _leaves(row)]
         parts.append("")
+    parts.append("## Where replies differ\n\nFrom those of Redis 7, with the reason.\n")
+    parts.append("| commands | how and why |\n|---|---|")
+    for names, how in DIFFERENCES.items():
+        parts.append(f"| {_listed(names)} | {how} |")
+    parts.append("")
     parts.append("## Refused\n\n| commands | why |\n|---|---|")
     reasons: dict[str, list[str]] = {}
     for name, reason in REFUSED.items():
         reasons.setdefault(reason, []).append(name.decode().upper().replace("|", " "))
     parts += [f"| {', '.join(names)} | {reason} |" for reason, names in reasons.items()]
     return "\n".join(parts) + "\n"
+
+
+def _listed(names: str) -> str:
+    return ", ".join(name.upper().replace("|", " ") for name in names.split())
 
 
 def _leaves(row: Command) -> list[Command]:
