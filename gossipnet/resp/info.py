@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gossipnet.resp.commands.connection import REDIS_VERSION
+from gossipnet.state.conflicts import KINDS
 from gossipnet.version import version
 
 if TYPE_CHECKING:
@@ -83,8 +84,12 @@ def _modules(_service: "Service") -> Lines:
 
 
 def _keyspace(service: "Service") -> Lines:
-    keys = len(service.keyspace)
-    return {"db0": f"keys={keys},expires=0,avg_ttl=0"} if keys else {}
+    keyspace = service.keyspace
+    keys = len(keyspace)
+    if not keys:
+        return {}
+    expires, left_ms = keyspace.volatile()
+    return {"db0": f"keys={keys},expires={expires},avg_ttl={left_ms // max(expires, 1)}"}
 
 
 def _mesh(service: "Service") -> Lines:
@@ -96,9 +101,9 @@ def _crdt(service: "Service") -> Lines:
     status = service.mesh.status()
     lines = _flat({name: value for name, value in status.items() if name in _CRDT})
     lines = {f"crdt_{name}": value for name, value in lines.items()}
-    conflicts = service.keyspace.conflicts
-    lines["crdt_conflicts"] = sum(conflicts.values())
-    lines.update({f"crdt_conflicts_{kind}": conflicts[kind] for kind in sorted(conflicts)})
+    counts = service.keyspace.conflicts.counts
+    lines["crdt_conflicts"] = sum(counts.values())
+    lines.update({f"crdt_conflicts_{kind}": counts[kind] for kind in KINDS})
     return lines
 
 

@@ -248,10 +248,13 @@ class Service:
         value = self.keyspace.text(key) if kind == "string" else None
         named = (kind or "none").encode()
         # An expiry is nobody's write: each node sees it by its own clock.
-        author, wall_ms = self._author(log) if log >= 0 else b"", stamp_ms(stamp)
-        return Push([b"change", key, event.encode(), named, value, author, wall_ms or self.wall_ms])
+        if log < 0:
+            author, wall_ms = b"", self.keyspace.wall_ms
+        else:
+            author, wall_ms = self.author(log), stamp_ms(stamp)
+        return Push([b"change", key, event.encode(), named, value, author, wall_ms])
 
-    def _author(self, log: int) -> bytes:
+    def author(self, log: int) -> bytes:
         """The name of the member that writes a log; its id while the name is not known."""
         author = text(self.keyspace.logs.by_number[log].author)
         if author not in self._names and self.wall_ms >= self._names_due_ms:

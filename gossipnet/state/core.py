@@ -7,10 +7,11 @@ until an operation removes it. Knows records only as (log number, sequence numbe
 """
 
 import heapq
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
+from gossipnet.state.conflicts import DOTS_MAX, Conflicts
 from gossipnet.state.dots import pack
 from gossipnet.state.field_clock import REAP_ANY_MS, REAP_OWN_MS, FieldClock
 from gossipnet.state.logs import Logs
@@ -37,7 +38,7 @@ class Core:
       entries: Keys that show.
       hidden: Keys past their deadline, and deadlines without content.
       wall_ms: The clock by which keys show.
-      conflicts: Concurrent writes that had to be decided, by kind.
+      conflicts: Concurrent writes that had to be decided.
       on_change: Told of every change, or None.
     """
 
@@ -47,7 +48,7 @@ class Core:
         self.entries: dict[bytes, Entry] = {}
         self.hidden: dict[bytes, Entry] = {}
         self.wall_ms = 0
-        self.conflicts: Counter[str] = Counter()
+        self.conflicts = Conflicts()
         self.on_change: OnChange | None = None
         self._order = ScanOrder()
         self._deadlines: list[tuple[int, bytes]] = []
@@ -79,6 +80,10 @@ class Core:
             self._watched[key][1] += 1
         if self.on_change is not None and event:
             self.on_change(key, event, table[0], self.logs.stamp(dot))
+
+    def note(self, kind: str, key: bytes, dots: Iterable[int], part: bytes = b"") -> None:
+        """Count a conflict; see `Conflicts`."""
+        self.conflicts.note(self.wall_ms, kind, key, tuple(islice(dots, DOTS_MAX)), part)
 
     def order_of(self, dot: int) -> tuple[int, bytes]:
         """Decides between concurrent values: later stamp, then lower log id."""
@@ -124,6 +129,9 @@ class Core:
     def settle(self, key: bytes, compound: Compound) -> None:
         """Put a changed entry where it belongs: shown, hidden or nowhere."""
         compound.tidy()
+        clashes = compound.clashes()
+        if clashes or self.conflicts.clashing:
+            self.conflicts.clash(self.wall_ms, key, compound.kind() or "", clashes=clashes)
         entry: Entry = compound
         if compound.expiry is None:
             if not compound.holds_more_than_a_string():
@@ -144,8 +152,6 @@ class Core:
                 return
             if deadline != NEVER:
                 self._remember(deadline, key)
-        if compound.clashes():
-            self.conflicts["type"] += 1
         if self.hidden:
             self.hidden.pop(key, None)
         self.show(key, entry)
@@ -162,6 +168,16 @@ class Core:
                 for name, entry in self.entries.items()
                 if isinstance(entry, Compound) and entry.deadline() != NEVER
             )
+
+    def volatile(self) -> tuple[int, int]:
+        """How many keys that show have a deadline, and the milliseconds that are left, added up."""
+        ends = [
+            entry.deadline()
+            for key in {key for _deadline, key in self._deadlines}
+            if isinstance(entry := self.entries.get(key), Compound)
+        ]
+        ends = [deadline for deadline in ends if deadline != NEVER]
+        return len(ends), sum(ends) - len(ends) * self.wall_ms
 
     def _hide(self, key: bytes, compound: Compound) -> None:
         self.hidden[key] = compound

@@ -200,7 +200,7 @@ def apply_hash_set(core: Core, op: HashSet, table: list[int], dot: int) -> str:
         if register is None:
             compound.fields[name] = Register(dot, value)
         elif register.assign(dot, value, seen, cells.get(name, {}), core.order_of):
-            core.conflicts["hash"] += 1
+            core.note("hash", op.key, register.bases(), name)
         if compound.ends is not None:
             compound.ends.replace(name, seen)
             core.place_field(op.key, compound, name)
@@ -234,6 +234,8 @@ def apply_hash_delete(core: Core, op: HashDelete, table: list[int], dot: int) ->
         register = entry.field(name)
         if register is not None:
             register.remove(seen, cells.get(name, {}), core.order_of)
+            if register:
+                core.note("remove", op.key, register.dots(), name)
         if entry.ends is not None:
             entry.ends.replace(name, seen)
         core.place_field(op.key, entry, name)
@@ -254,6 +256,8 @@ def apply_hash_expire(core: Core, op: HashExpire, table: list[int], dot: int) ->
         if register is not None:
             expiry.silent.update(base for base in register.bases() if covers(seen, base))
         expiry.deadlines[dot] = NEVER if op.deadline is None else op.deadline
+        if len(expiry.deadlines) > 1:
+            core.note("expire", op.key, expiry.latest_first(), name)
         core.place_field(op.key, compound, name)
     core.settle(op.key, compound)
     return "hpersist" if op.deadline is None else "hexpire"

@@ -127,6 +127,7 @@ def apply_add(core: Core, op: SketchAdd, table: list[int], dot: int) -> str:
     if not births:
         sketch.begin(hits, dot, core.order_of)
     elif not sketch.add(hits, dot, births, core.order_of):
+        core.note("hyperloglog", op.key, (dot,))
         return ""  # DEL wins
     parts[HYPERLOGLOG] = sketch
     compound.parts = parts

@@ -152,6 +152,8 @@ def apply_delete(core: Core, op: Delete, table: list[int], dot: int) -> str:
     if compound.expiry is not None:
         compound.expiry.remove(seen)
     core.settle(op.key, compound)
+    if op.key in core.entries:
+        core.note("delete", op.key, compound.dots())
     return "del"
 
 

@@ -215,6 +215,7 @@ def apply_list_remove(core: Core, op: ListRemove, table: list[int], dot: int) ->
     seen = seen_of(op.seen, table)
     held = _part(entry)
     first = held.order[0][:-1]
+    stay: list[list[int]] = []
     reached: rules.Mark = ()
     for one, other in op.spans:
         first_mark = _mark_of(core, one, table)
@@ -223,9 +224,11 @@ def apply_list_remove(core: Core, op: ListRemove, table: list[int], dot: int) ->
             continue  # spans ascend; going over one part again and again costs and changes nothing
         reached = max(first_mark, last_mark)
         if other is None:
-            held.take_one(first_mark, seen, core.order_of)
+            stay += held.take_one(first_mark, seen, core.order_of)
         else:
-            held.take(first_mark, last_mark, seen, core.order_of)
+            stay += held.take(first_mark, last_mark, seen, core.order_of)
+    for dots in stay:
+        core.note("remove", op.key, dots)
     event = "rpop" if held and held.order[0][:-1] == first else "lpop"
     core.settle(op.key, entry)
     return event
@@ -237,7 +240,7 @@ def apply_list_set(core: Core, op: ListSet, table: list[int], dot: int) -> str:
     name = _mark_of(core, op.element, table)
     seen = replaced_of(op.seen, table, dot)
     if _part(compound).assign(name, op.value, dot, seen, core.order_of):
-        core.conflicts["list"] += 1
+        core.note("list", op.key, _part(compound).dots_of(name))
     core.settle(op.key, compound)
     return "lset"
 

@@ -92,7 +92,8 @@ def apply_add(core: Core, op: SetAdd, table: list[int], dot: int) -> str:
     if compound.members is None:
         compound.members = {}
     if rules.add(compound.members, op.members, dot, replaced_of(op.seen, table, dot)):
-        core.conflicts["set"] += 1
+        crowded = next(name for name in op.members if not isinstance(compound.members[name], int))
+        core.note("set", op.key, dots_of(compound.members[crowded]), crowded)
     core.settle(op.key, compound)
     return "sadd"
 
@@ -103,6 +104,9 @@ def apply_remove(core: Core, op: SetRemove, table: list[int], dot: int) -> str:
     if not isinstance(entry, Compound) or entry.members is None:
         return ""
     rules.remove(entry.members, op.members, seen_of(op.seen, table))
+    for name in op.members:
+        if name in entry.members:
+            core.note("remove", op.key, dots_of(entry.members[name]), name)
     core.settle(op.key, entry)
     return "srem"
 

@@ -155,7 +155,7 @@ def apply_score_set(core: Core, op: ScoreSet, table: list[int], dot: int) -> str
     scores = _part(compound)
     for name, score in op.pairs:
         if scores.assign(name, score, dot, seen, cells.get(name, {}), core.order_of):
-            core.conflicts["zset"] += 1
+            core.note("zset", op.key, scores.bases_of(name), name)
     core.settle(op.key, compound)
     return "zadd"
 
@@ -178,6 +178,8 @@ def apply_score_remove(core: Core, op: ScoreRemove, table: list[int], dot: int) 
     scores = _part(entry)
     for name in op.names:
         scores.take(name, seen, cells.get(name, {}), core.order_of)
+        if name in scores.shown:
+            core.note("remove", op.key, scores.dots_of(name), name)
     core.settle(op.key, entry)
     return "zrem"
 

@@ -292,6 +292,8 @@ def apply_group_create(core: Core, op: GroupCreate, table: list[int], dot: int) 
         generations = frozenset({dot})
     creation = Creation(op.start, replaced_of(op.seen, table, dot), generations)
     created = stream.create(op.name, dot, creation)
+    if not created or not stream.groups[op.name].alive():
+        core.note("group", op.key, (dot,), op.name)
     core.settle(op.key, compound)
     return "xgroup-create" if created else ""
 
@@ -299,7 +301,9 @@ def apply_group_create(core: Core, op: GroupCreate, table: list[int], dot: int) 
 def apply_group_destroy(core: Core, op: GroupDestroy, table: list[int], dot: int) -> str:
     """End a group, whoever creates it beside this."""
     compound, stream = _held(core, op.key)
-    stream.destroy(op.name, dot, replaced_of(op.seen, table, dot))
+    beside = stream.destroy(op.name, dot, replaced_of(op.seen, table, dot))
+    if beside:
+        core.note("group", op.key, (dot, *beside), op.name)
     core.settle(op.key, compound)
     return "xgroup-destroy"
 

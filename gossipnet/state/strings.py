@@ -186,7 +186,7 @@ def apply_set(core: Core, op: Set, table: list[int], dot: int) -> str:
     entry = core.entries.get(op.key)
     if type(entry) is Register and not op.keep:
         if entry.assign(dot, op.value, seen, cells, core.order_of):
-            core.conflicts["string"] += 1
+            core.note("string", op.key, entry.bases())
         return "set"
     if entry is None:
         entry = core.hidden.get(op.key)
@@ -199,7 +199,7 @@ def apply_set(core: Core, op: Set, table: list[int], dot: int) -> str:
     if compound.string is None:
         compound.string = Register()
     if compound.string.assign(dot, op.value, seen, cells, core.order_of):
-        core.conflicts["string"] += 1
+        core.note("string", op.key, compound.string.bases())
     if op.keep:
         if compound.expiry is None:
             compound.expiry = Expiry()
@@ -241,6 +241,8 @@ def apply_expire(core: Core, op: Expire, table: list[int], dot: int) -> str:
     if compound.string is not None:
         expiry.silent.update(d for d in compound.string.bases() if covers(seen, d))
     expiry.deadlines[dot] = NEVER if op.deadline is None else op.deadline
+    if len(expiry.deadlines) > 1:
+        core.note("expire", op.key, expiry.latest_first())
     core.settle(op.key, compound)
     return "persist" if op.deadline is None else "expire"
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from gossipnet.identity.revocation import REASON_MAX
+from gossipnet.resp.commands import provenance
 from gossipnet.resp.limits import PATTERNS
 from gossipnet.resp.numbers import integer
 from gossipnet.resp.options import SYNTAX
@@ -156,6 +157,7 @@ ROWS = [
                 _SINCE, _ADMIN),
         Command("gossip|leave", _leave, 2, "", "Signs this node off the mesh; its daemon stops.",
                 _SINCE, "admin noscript no-multi"),
+        *provenance.ROWS,
         Command("gossip|watch", _watch, -3, "pattern [pattern ...]",
                 "Tells this connection of every change to keys that match.", _SINCE,
                 "noscript no-multi"),

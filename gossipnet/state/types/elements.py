@@ -113,21 +113,37 @@ class Elements:
             self.order.replace(element, (*name, register))
         return register.assign(dot, value, seen, {}, order)
 
-    def take(self, first: Mark, last: Mark, seen: Seen, order: Order) -> None:
-        """Take away what was seen of the elements from ``first`` to ``last``."""
-        held = self.order
+    def take(self, first: Mark, last: Mark, seen: Seen, order: Order) -> "list[list[int]]":
+        """Take away what was seen of the elements from ``first`` to ``last``.
+
+        Returns:
+          The dots of those that stay because they were assigned anew meanwhile.
+        """
+        held, stay = self.order, []
         stop = held.rank(last)
         if self._find(last) is not None:
             stop += 1
         for element in held.slice(held.rank(first), stop):
             if not _kept(element, seen, order):
                 held.remove(element)
+            elif isinstance(element[-1], Register):
+                stay.append(list(dots_of(element)))
+        return stay
 
-    def take_one(self, name: Mark, seen: Seen, order: Order) -> None:
+    def take_one(self, name: Mark, seen: Seen, order: Order) -> "list[list[int]]":
         """The same for a single one."""
         element = self._find(name)
-        if element is not None and not _kept(element, seen, order):
-            self.order.remove(element)
+        if element is None:
+            return []
+        if _kept(element, seen, order):
+            return [list(dots_of(element))]
+        self.order.remove(element)
+        return []
+
+    def dots_of(self, name: Mark) -> list[int]:
+        """The dots that keep an element, first the one that shows; none if it is not there."""
+        element = self._find(name)
+        return [] if element is None else list(dots_of(element))
 
     def remove(self, seen: Seen, cells: dict[bytes, dict[int, Doubles]], order: Order) -> None:
         """DEL: take away what was seen of all of them."""

@@ -25,6 +25,10 @@ class Expiry:
         self.deadlines: dict[int, int] = {}
         self.silent: set[int] = set()
 
+    def latest_first(self) -> list[int]:
+        """The dots of all deadlines; the first is the one that counts."""
+        return sorted(self.deadlines, key=self.deadlines.__getitem__, reverse=True)
+
     def remove(self, seen: Seen) -> None:
         """Drop the deadlines that were seen."""
         for dot in [dot for dot in self.deadlines if covers(seen, dot)]:

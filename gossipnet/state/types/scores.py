@@ -83,6 +83,11 @@ class Scores:
             return ()
         return (held,) if isinstance(held, int) else held.dots()
 
+    def bases_of(self, name: bytes) -> Iterable[int]:
+        """Dots of all scores assigned to one member, first of the one that shows."""
+        held = self._held.get(name)
+        return held.bases() if isinstance(held, Score) else self.dots_of(name)
+
     def cells(self) -> Iterator[tuple[bytes, Mapping[int, Cell[Doubles]]]]:
         """Counter cells of the members that have any."""
         for name, held in self._held.items():

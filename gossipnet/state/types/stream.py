@@ -242,12 +242,13 @@ class Stream:
             del self.groups[name]
         return alive
 
-    def destroy(self, name: bytes, dot: int, seen: Seen) -> None:
-        """XGROUP DESTROY: hide whatever creation has not seen it."""
+    def destroy(self, name: bytes, dot: int, seen: Seen) -> list[int]:
+        """XGROUP DESTROY: hide whatever creation has not seen it; the dots of these."""
         group = self.groups.setdefault(name, Group())
         group.replace(seen)
         group.destroyed.add(dot)
         group.consumers = None
+        return list(group.creations)
 
     def acknowledge(
         self, name: bytes, upto: Id, creations: Iterable[int], dot: int, order: Order
