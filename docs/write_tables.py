@@ -42,6 +42,7 @@ def statements() -> str:
         wire_trust.RenewBody: "renew",
         wire_talk.EventBody: "event",
         wire_receipts.ReceiptBody: "receipt",
+        wire_receipts.QuestionBody: "question",
     }
     return "\n".join(
         f"| {body.__name__} | {', '.join(body.__struct_fields__)} | `{domain}` |"

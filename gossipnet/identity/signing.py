@@ -44,6 +44,7 @@ class Domain(Enum):
     FRONTIER = "frontier"
     EVENT = "event"
     RECEIPT = "receipt"
+    QUESTION = "question"
 
     def __init__(self, tag: str) -> None:
         self.prefix = b"gossipnet/v1/" + tag.encode("ascii") + b"\0"

@@ -27,3 +27,11 @@ class Bucket:
         self._seen = now
         self._credit = min(self._burst, credit) - amount
         return max(0.0, -self._credit / self.rate)
+
+    def take(self, amount: float, now: float) -> bool:
+        """Take ``amount`` if it is there, else nothing: for what may still be refused."""
+        credit = min(self._burst, self._credit + max(0.0, now - self._seen) * self.rate)
+        self._seen = now
+        allowed = credit >= amount
+        self._credit = credit - amount if allowed else credit
+        return allowed

@@ -251,7 +251,7 @@ class Membership:
         signed = encode(body)
         signature = sign(self.identity.key, Domain.MEMBER, self._trust.mesh_id, signed)
         entry = MemberEntry(signed, signature, list(self.identity.chain))
-        self._store(body, entry)
+        self.store(body, entry)
         self._context.meta["incarnation"] = self.incarnation.to_bytes(8, "big")
         return self.own
 
@@ -263,7 +263,12 @@ class Membership:
     # -- others' records -----------------------------------------------------------------------
 
     def admit(self, entry: MemberEntry) -> Member | None:
-        """Take in a record from the wire; returns the row if it was news.
+        """Take in a record; returns the row if it was news. Raises as `check` does."""
+        checked = self.check(entry)
+        return None if checked is None else self.store(*checked)
+
+    def check(self, entry: MemberEntry) -> tuple[MemberBody, MemberEntry] | None:
+        """Verify a record from the wire, for `store`; None if it is no news.
 
         Raises:
           RemoteProtocolError: Malformed, badly signed, or from someone this mesh never admitted.
@@ -286,7 +291,7 @@ class Membership:
             self._context.counters["members_refused"] += 1
             return None
         verify(leaf.subject, Domain.MEMBER, self._trust.mesh_id, entry.body, entry.signature)
-        return self._store(body, MemberEntry(entry.body, entry.signature, chain))
+        return body, MemberEntry(entry.body, entry.signature, chain)
 
     def verify_own(self, entry: MemberEntry) -> None:
         """Check a record that claims to be this node's; it is not taken in.
@@ -331,7 +336,8 @@ class Membership:
             self._chains[chain] = leaf
         return leaf
 
-    def _store(self, body: MemberBody, entry: MemberEntry) -> Member:
+    def store(self, body: MemberBody, entry: MemberEntry) -> Member:
+        """Put what `check` has verified into the table."""
         node = NodeId(body.node)
         chain = tuple(entry.chain)
         leaf = self._leaf(chain)

@@ -6,6 +6,9 @@ and passes others' answers back that way. A receipt names the hash of a record o
 which covers all before it, so that one is good for every earlier write. Nobody has any cost from
 this while nobody waits. Receipts are counted by who signed them; whoever carries one cannot change
 it, and is not to blame for it.
+
+A question that travels further than the asker's own links is signed, and each member has a budget
+of them at every node: else one liar could make all nodes answer whatever it makes up.
 """
 
 import hashlib
@@ -13,10 +16,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from gossipnet.errors import BadSignature, RemoteProtocolError
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.signing import Domain, sign, verify
 from gossipnet.ids import LogId, NodeId
+from gossipnet.protocol.bucket import Bucket
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Lane
@@ -25,6 +31,7 @@ from gossipnet.protocol.membership import MEMBERS_MAX, Membership
 from gossipnet.protocol.wire import encode
 from gossipnet.protocol.wire_receipts import (
     AskReceipts,
+    QuestionBody,
     Receipt,
     ReceiptBody,
     Receipts,
@@ -45,6 +52,12 @@ QUESTIONS_KEPT = 4096
 
 OWED_MAX = 4096
 """Questions about records that are still to come."""
+
+NEAR_RATE, FAR_RATE = 2000.0, 100.0
+"""Questions per second of one member: to its neighbours, and through the mesh."""
+
+FAR_PAUSE = 0.02
+"""Seconds between two questions of this node that go through the mesh, half of what is granted."""
 
 Question = tuple[bytes, int]
 
@@ -112,6 +125,8 @@ class ReceiptBook:
         self._held: dict[NodeId, tuple[int, int]] = {}
         self._ways: OrderedDict[Question, Way] = OrderedDict()
         self._owed: dict[Question, tuple[LogId, int]] = {}
+        self._budgets: dict[tuple[NodeId, bool], Bucket] = {}
+        self._far_at = 0.0
         # Set by the engine.
         self.changed: Callable[[], None] = lambda: None
 
@@ -151,7 +166,15 @@ class ReceiptBook:
         if newest > self._asked:
             wanted = max(wait.wanted for wait in open_waits)
             neighbours = sum(link.neighbour for link in self._links.values())
-            self._ask(newest, 1 if wanted <= neighbours else FAR)
+            if wanted <= neighbours:
+                self._ask(newest, 1)
+            elif self._context.now < self._far_at:  # what is written until then goes with it
+                if "receipts-far" not in self._context.timers:
+                    self._context.timers.set("receipts-far", self._far_at, self._ask_new)
+                return
+            else:
+                self._far_at = self._context.now + FAR_PAUSE
+                self._ask(newest, FAR)
             self._again(AGAIN)
 
     def _unanswered(self) -> list[Wait]:
@@ -161,8 +184,11 @@ class ReceiptBook:
         self._asked = seq
         self._number = max(self._number + 1, self._context.wall_ms)
         self._context.counters["receipts_asked"] += 1
-        question = AskReceipts(self._membership.prefix, self._number, self._log, seq, reach)
-        self._spread(question, None)
+        asked = QuestionBody(self._membership.prefix, self._number, self._log, seq)
+        signature = b""
+        if reach > 1:
+            signature = sign(self._key, Domain.QUESTION, self._mesh_id, encode(asked))
+        self._spread(AskReceipts(*_fields(asked), reach, signature), None)
 
     def _again(self, after: float) -> None:
         def ask() -> None:
@@ -182,21 +208,51 @@ class ReceiptBook:
     # -- answering -----------------------------------------------------------------------------
 
     def on_ask(self, link: PeerLink, message: AskReceipts) -> None:
-        """Answer when the record is on disk, and ask others."""
+        """Answer when the record is on disk, and ask others.
+
+        Raises:
+          RemoteProtocolError: It claims to be another's question, and that one did not sign it.
+        """
         question = (message.asker, message.number)
         if question in self._ways or message.asker == self._membership.prefix:
+            return
+        if not self._permitted(link, message):
             return
         self._ways[question] = Way(link.number)
         if len(self._ways) > QUESTIONS_KEPT:
             oldest, _way = self._ways.popitem(last=False)
             self._owed.pop(oldest, None)
-        if message.reach > 1:
-            onward = AskReceipts(*question, message.log, message.seq, message.reach - 1)
-            self._spread(onward, link)
+        if message.reach > 1 and message.signature:
+            self._spread(structs.replace(message, reach=message.reach - 1), link)
         if len(self._owed) < OWED_MAX:
             self._owed[question] = (LogId(message.log), message.seq)
         else:
             self._context.counters["receipts_dropped"] += 1
+
+    def _permitted(self, link: PeerLink, message: AskReceipts) -> bool:
+        """Whether a member asks, of its own log, and within its budget."""
+        near = message.asker == link.node[:16] and not message.signature
+        asker = self._membership.find(message.asker)
+        if asker is None or asker.gone:
+            self._context.counters["questions_foreign"] += 1
+            return False
+        if not near:
+            asked = QuestionBody(message.asker, message.number, message.log, message.seq)
+            verify(
+                asker.public_key, Domain.QUESTION, self._mesh_id, encode(asked), message.signature
+            )
+        author = self._replica.author_of(LogId(message.log))
+        if author is not None and author != asker.id:
+            self._context.counters["questions_foreign"] += 1
+            return False
+        budget = self._budgets.get((asker.id, near))
+        if budget is None:  # as many as there are members, at most twice
+            rate = NEAR_RATE if near else FAR_RATE
+            budget = self._budgets[asker.id, near] = Bucket(rate, 2 * rate, self._context.now)
+        if not budget.take(1, self._context.now):
+            self._context.counters["questions_over_budget"] += 1
+            return False
+        return True
 
     def _pay(self) -> None:
         """What is here now will be durable with the next commit: answer then."""
@@ -278,3 +334,7 @@ class ReceiptBook:
         if data is None:
             return None
         return hashlib.blake2b(data[:SIGNED_BYTES], digest_size=32).digest()
+
+
+def _fields(asked: QuestionBody) -> tuple[bytes, int, bytes, int]:
+    return asked.asker, asked.number, asked.log, asked.seq

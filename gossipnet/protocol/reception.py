@@ -5,8 +5,10 @@ bounded and ended, and what it consumes (an invitation's use) is durable before 
 that it succeeded. Where the bytes come from is the caller's business.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from gossipnet import ids
 from gossipnet.errors import Denied, RemoteProtocolError, UserError
@@ -33,9 +35,10 @@ ADDRESSES_TOLD = 8
 
 @dataclass(slots=True)
 class Guest:
-    """One conversation: who answers, and how to reach the newcomer."""
+    """One conversation: who answers, how to reach the newcomer, and whence it comes."""
 
     answer: JoinAnswer
+    origin: Hashable
     send: Callable[[bytes], None]
     close: Callable[[], None]
     received: int = 0
@@ -121,10 +124,21 @@ class Reception:
     # -- conversations -------------------------------------------------------------------------
 
     def admit(
-        self, key: Hashable, send: Callable[[bytes], None], close: Callable[[], None]
+        self,
+        key: Hashable,
+        origin: Hashable,
+        send: Callable[[bytes], None],
+        close: Callable[[], None],
     ) -> bool:
-        """A newcomer is there; False if it cannot be received now."""
-        if not self.open_to or key in self._guests or len(self._guests) >= GUESTS_MAX:
+        """A newcomer is there; False if it cannot be received now.
+
+        Args:
+          key: Names the conversation.
+          origin: The neighbour that relays it, or the address that it comes from.
+          send: Takes bytes for the newcomer.
+          close: Ends the newcomer's connection.
+        """
+        if not self.open_to or key in self._guests or not self._room(origin):
             self._context.counters["joins_refused"] += 1
             return False
         answer = JoinAnswer(
@@ -135,13 +149,31 @@ class Reception:
             refusal=self.refusal,
             secret=self._secret,
         )
-        self._guests[key] = Guest(answer, send, close)
+        self._guests[key] = Guest(answer, origin, send, close)
         self._context.timers.set(
             ("guest", key),
             self._context.now + GUEST_SECONDS,
             lambda: self._end(key, "join-late"),
         )
         return True
+
+    def brought(self, origin: Hashable) -> int:
+        """Conversations under way that come from there."""
+        return sum(1 for guest in self._guests.values() if guest.origin == origin)
+
+    def _room(self, origin: Hashable) -> bool:
+        """Whether one more fits; whoever brought the most makes room for who brought fewer."""
+        brought = Counter(guest.origin for guest in self._guests.values())
+        if len(self._guests) < GUESTS_MAX:
+            return True
+        greedy, most = max(brought.items(), key=itemgetter(1))
+        if most <= brought[origin] + 1:
+            return False
+        for key, guest in self._guests.items():
+            if guest.origin == greedy and not guest.committing:
+                self._end(key, "joins-displaced")
+                return True
+        return False
 
     def received(self, key: Hashable, data: bytes) -> None:
         """Bytes of a newcomer."""

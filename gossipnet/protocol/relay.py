@@ -24,8 +24,8 @@ from gossipnet.protocol.wire import RelayClose, RelayData, RelayOpen
 JOINS_MAX = 64
 """Join connections at this node at one time."""
 
-CIRCUITS_PER_LINK = 16
-"""Relayed newcomers that one peer may have with this issuer at one time."""
+CIRCUITS_PER_NEIGHBOUR = 16
+"""Relayed newcomers that one member may have with this issuer at one time, over all its links."""
 
 PIECE_BYTES = 32 * 1024
 
@@ -151,7 +151,7 @@ class Relay:
             self._context.effects.append(JoinSend(join, data))
 
         key = ("join", join)
-        if not self.reception.admit(key, send, lambda: self._end(join, "")):
+        if not self.reception.admit(key, _host(door.address), send, lambda: self._end(join, "")):
             self._end(join, "")
             return
         door.here = True
@@ -231,8 +231,10 @@ class Relay:
                     link.number, Lane.CONTROL, RelayClose(message.circuit, back=True)
                 )
 
-        full = sum(1 for other in self._circuits if other[0] == link.number) >= CIRCUITS_PER_LINK
-        if full or not self.reception.admit(key, send, close):
+        full = self.reception.brought(link.node) >= CIRCUITS_PER_NEIGHBOUR
+        if full:
+            self._context.counters["joins_over_share"] += 1
+        if full or not self.reception.admit(key, link.node, send, close):
             self._context.send(link.number, Lane.CONTROL, RelayClose(message.circuit, back=True))
             return
         self._circuits[key] = None
@@ -256,3 +258,8 @@ class Relay:
         else:
             self._circuits.pop((link.number, message.circuit), None)
             self.reception.forget((link.number, message.circuit))
+
+
+def _host(address: str) -> str:
+    """Of ``HOST:PORT``; what comes from one machine shares one share."""
+    return address.rpartition(":")[0]

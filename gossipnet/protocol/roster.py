@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.ids import NodeId
 from gossipnet.protocol.context import Context
-from gossipnet.protocol.effects import Lane
+from gossipnet.protocol.effects import Lane, PauseLink
 from gossipnet.protocol.judgement import Judgement
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import ALIVE, AWAY, LEFT, Member, Membership
+from gossipnet.protocol.pacing import Checked, Pacing
 from gossipnet.protocol.wire import (
     Accusation,
     AskMembers,
+    MemberBody,
     MemberEntry,
     MemberHeads,
     Members,
@@ -29,6 +31,9 @@ PIECE_BYTES = 128 * 1024
 
 ASKED_AT_ONCE = 1024
 
+PACED_PAUSE = 0.05
+"""Seconds for which the link of a member that overdoes its record changes is left unread."""
+
 
 class Roster:
     """Exchanges member records and accusations with peers."""
@@ -37,6 +42,8 @@ class Roster:
         self._context = context
         self._membership = membership
         self._judgement = judgement
+        self._pacing = Pacing(context)
+        self._pacing.take = self._take_paced
         # Set by the engine.
         self.forward: Callable[[Iterable[Member], int], None] = lambda _members, _link: None
         self.echoed: Callable[[NodeId, int], None] = lambda _node, _link: None
@@ -105,19 +112,27 @@ class Roster:
         before = len(self._membership.members)
         fresh: list[Member] = []
         unknown: list[bytes] = []
+        bodies = [decode_member_untrusted(entry.body) for entry in entries]
+        newest = {body.node: (body.incarnation, body.serial) for body in _by_version(bodies)}
         try:
-            for entry in entries:
-                body = decode_member_untrusted(entry.body)
+            for entry, body in zip(entries, bodies, strict=True):
                 node = NodeId(body.node)
+                if newest[body.node] > (body.incarnation, body.serial):
+                    continue  # a newer one is in the same message
                 if node == self._membership.me:
                     self._own(entry)
                 elif (held := self._membership.version(node)) >= (body.incarnation, body.serial):
                     if held == (body.incarnation, body.serial):
                         self.echoed(node, link.number)
+                elif self._pacing.waiting(node) >= (body.incarnation, body.serial):
+                    continue
                 elif not self._membership.knows(entry):
                     unknown.append(node[:16])
                 elif (member := self._admit(node, entry)) is not None:
                     fresh.append(member)
+                elif node == link.node and self._pacing.waiting(node) >= (0, 0):
+                    # It signs faster than anybody needs: verifying that has a price too.
+                    self._context.effects.append(PauseLink(link.number, PACED_PAUSE))
         finally:
             if fresh and (pushed or len(fresh) <= before):
                 self.forward(fresh, link.number)
@@ -144,12 +159,26 @@ class Roster:
             self.overtaken(body.incarnation)
 
     def _admit(self, node: NodeId, entry: MemberEntry) -> Member | None:
+        checked = self._membership.check(entry)
+        if checked is None:
+            return None
+        if self._membership.version(node) >= (0, 0) and self._pacing.holds(node, checked):
+            return None
+        return self._take(node, checked)
+
+    def _take_paced(self, node: NodeId, checked: Checked) -> None:
+        try:
+            member = self._take(node, checked)
+        except RemoteProtocolError:  # a new root withdrew its certificate meanwhile
+            self._context.counters["members_refused"] += 1
+        else:
+            self.forward([member], 0)
+
+    def _take(self, node: NodeId, checked: Checked) -> Member:
         known = self._membership.members.get(node)
         before = None if known is None else known.state
         moved_from = [] if known is None else known.body.addresses
-        member = self._membership.admit(entry)
-        if member is None:
-            return None
+        member = self._membership.store(*checked)
         self._judgement.on_record(member)
         self._tell(member, before)
         if before is not None and moved_from != member.body.addresses and moved_from:
@@ -174,3 +203,7 @@ class Roster:
             self._context.event("member-away", f"{name} went away, back soon", node=member.id)
         elif status == ALIVE and before in ("dead", "away", "left") and not member.dead:
             self._context.event("member-back", f"{name} is back", node=member.id)
+
+
+def _by_version(bodies: Iterable[MemberBody]) -> list[MemberBody]:
+    return sorted(bodies, key=lambda body: (body.incarnation, body.serial))

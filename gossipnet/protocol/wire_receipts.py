@@ -39,6 +39,18 @@ class Receipt(Struct, array_like=True, frozen=True):
     signature: Signature
 
 
+class QuestionBody(Struct, array_like=True, frozen=True):
+    """What travels of a question beyond the asker's neighbours; signed with `Domain.QUESTION`.
+
+    Attributes: as those of `AskReceipts`.
+    """
+
+    asker: Bytes16
+    number: Count
+    log: Bytes16
+    seq: Count
+
+
 class AskReceipts(Message, frozen=True, tag=52):
     """Say so when you have this record on disk, and ask others.
 
@@ -48,6 +60,8 @@ class AskReceipts(Message, frozen=True, tag=52):
       log: Whose record.
       seq: Which.
       reach: Links that the question may still travel, this one included.
+      signature: The asker's, over `QuestionBody`; empty on the asker's own links if it goes no
+        further.
     """
 
     asker: Bytes16
@@ -55,6 +69,7 @@ class AskReceipts(Message, frozen=True, tag=52):
     log: Bytes16
     seq: Annotated[int, Meta(ge=1, le=1 << 62)]
     reach: Annotated[int, Meta(ge=1, le=64)]
+    signature: Annotated[bytes, Meta(max_length=64)] = b""
 
 
 class Receipts(Message, frozen=True, tag=53):

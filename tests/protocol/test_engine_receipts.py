@@ -142,8 +142,10 @@ def test_questions_are_bounded_and_answers_find_only_ways_that_exist() -> None:
     net[0].set(b"k", b"v")
     book, counters = net[0].engine.receipts, net[0].engine.context.counters
     link = next(iter(net[0].engine.links.values()))
+    peer = link.node[:16]
     for number in range(QUESTIONS_KEPT + OWED_MAX):
-        book.on_ask(link, AskReceipts(b"f" * 16, number, b"l" * 16, 9, 1))
+        net[0].engine.context.now += 0.001
+        book.on_ask(link, AskReceipts(peer, number, b"l" * 16, 9, 1))
     assert len(book._ways) == QUESTIONS_KEPT
     assert len(book._owed) <= OWED_MAX
     book.on_receipts(link, Receipts(b"nobody asked me!", 5, []))
