@@ -20,6 +20,7 @@ from gossipnet.config import Settings, join_address, load, split_address
 from gossipnet.errors import ConfigError
 from gossipnet.identity.home import Home, NodeIdentity
 from gossipnet.identity.meshsecret import read_mesh_secret
+from gossipnet.ids import LogId
 from gossipnet.io.accounts import Ledger
 from gossipnet.io.admission import Admission
 from gossipnet.io.driver import Driver
@@ -27,6 +28,7 @@ from gossipnet.io.keysource import key_source
 from gossipnet.io.listener import Listener, bind
 from gossipnet.io.lock import HomeLock, lock_home
 from gossipnet.io.logs import log_event
+from gossipnet.io.mending import Damage, knows_others, load_records
 from gossipnet.io.recovery import MARKER_KEY, Recovered, open_home_database
 from gossipnet.io.seeds import read_seeds
 from gossipnet.io.sockets import own_hosts
@@ -171,11 +173,13 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
         admission = Admission()
         listener = Listener(await bind(settings.listen), admission)
         try:
-            recovered = open_home_database(settings.home, lock, settings.durability, os.urandom)
+            recovered = open_home_database(
+                settings.home, lock, settings.durability, os.urandom, identity.node_id
+            )
             store = Store(recovered.database, settings.durability)
             try:
                 engine = await _build(settings, identity, listener, recovered, secret)
-                _go_on_with_log(engine, lock)
+                _go_on_with_log(engine, lock, recovered.damage)
                 store.start()
                 driver = Driver(
                     engine,
@@ -185,6 +189,9 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
                     ledger=Ledger(admission=admission),
                 )
                 node = Node(identity, driver, recovered.epoch, listener)
+                driver.more_status["disk_damage"] = lambda: recovered.damage.status(
+                    lambda log: engine.replica.head(LogId(log))
+                )
                 node.advertised = advertised(settings, listener)
                 driver.on_committed.append(lambda _number: _note_head(engine, lock))
                 _tell_recovery(recovered)
@@ -247,8 +254,8 @@ async def _build(
     )
 
     def read_back() -> None:
-        for data in recovered.database.read_records():
-            replica.load(data)
+        may_ask = knows_others(recovered.meta, identity.node_id)
+        load_records(recovered.database, replica.load, recovered.damage, may_ask=may_ask)
         replica.finish_loading(wall)
 
     # In a thread, so that a signal, or the program around, need not wait for a large home.
@@ -274,14 +281,16 @@ async def _build(
     return engine
 
 
-def _go_on_with_log(engine: Engine, lock: HomeLock) -> None:
+def _go_on_with_log(engine: Engine, lock: HomeLock, damage: Damage) -> None:
     """Begin a new log if more of the present one was committed than the database has.
 
     A write-ahead log that was cut or removed leaves no other trace, and whoever signed the missing
     numbers again would have two histories, between which no two members could agree.
     """
     replica = engine.replica
-    if lock.lacks(replica.own_log, replica.head(replica.own_log)):
+    if damage.records:
+        engine.intake.open_epoch("the database was damaged")
+    elif lock.lacks(replica.own_log, replica.head(replica.own_log)):
         engine.intake.open_epoch("the database lacks writes of this node that were committed")
 
 
@@ -320,9 +329,21 @@ def _tell_recovery(recovered: Recovered) -> None:
         "copied": "the home is a copy",
         "other-machine": "the home comes from another machine",
         "restored": "the database was put back from an older copy",
+        "damaged": "the database was damaged",
     }.get(recovered.new_epoch)
     if why is not None:
         log_event("new-epoch", f"{why}: this node goes on in a new log", "warning")
+    damage = recovered.damage
+    if damage.kept_as:
+        log_event("disk-damaged", f"the damaged database is kept as {damage.kept_as}", "error")
+    if damage.records or damage.names:
+        log_event(
+            "disk-damaged",
+            f"{damage.records} records and {damage.names} other rows did not fit their sums; "
+            f"with {damage.followers} records that need those they are set aside, and the other "
+            "members are asked for them",
+            "error",
+        )
 
 
 @contextmanager

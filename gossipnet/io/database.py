@@ -4,7 +4,6 @@ Everything here blocks and belongs to one thread at a time. Knows nothing of tri
 queue, or of what a record means. `store` runs it.
 """
 
-import hashlib
 import os
 import sqlite3
 import stat
@@ -12,27 +11,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gossipnet.errors import StoreError
+from gossipnet.io.disk_errors import REMEDY, cannot_be_written, explain
+from gossipnet.io.schema import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    SUM_BYTES,
+    create,
+    meta_sum,
+    migrate,
+    record_sum,
+)
 from gossipnet.protocol.effects import Commit, StoredRecord
 
-APPLICATION_ID = 0x474E5331
-"""Marks the file as ours: ``GNS1``."""
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
-CREATE TABLE records(
-  ordinal INTEGER PRIMARY KEY,
-  log BLOB NOT NULL,
-  seq INTEGER NOT NULL,
-  data BLOB NOT NULL,
-  UNIQUE(log, seq));
-CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-"""
 _BUSY_MS = 5000
-_SUM_BYTES = 8
-
-
-class WriteDeferred(StoreError):
-    """The disk is full or the file locked: nothing was written, and the same may be tried again."""
 
 
 class Database:
@@ -48,6 +39,7 @@ class Database:
     def __init__(self, path: Path, connection: sqlite3.Connection, *, created: bool) -> None:
         self.path = path
         self.created = created
+        self.spoilt_meta: list[str] = []
         self._connection = connection
 
     def close(self) -> None:
@@ -63,19 +55,73 @@ class Database:
         self._connection.execute(f"PRAGMA synchronous={level}")
 
     def read_meta(self) -> dict[str, bytes]:
-        """All small named values."""
+        """All small named values that fit their sums; the others are in `spoilt_meta`."""
+        found: dict[str, bytes] = {}
         try:
-            return dict(self._connection.execute("SELECT key, value FROM meta"))
+            for key, stored in self._connection.execute("SELECT key, value FROM meta"):
+                whole = isinstance(key, str) and isinstance(stored, bytes)
+                if whole and stored[-SUM_BYTES:] == meta_sum(key, stored[:-SUM_BYTES]):
+                    found[key] = stored[:-SUM_BYTES]
+                else:
+                    self.spoilt_meta.append(str(key))
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+        return found
+
+    def read_records(self) -> Iterator[bytes]:
+        """Every record, in the order in which it was applied; raises where one is damaged."""
+        for _ordinal, data in self.read_rows():
+            if data is None:
+                raise self._damaged()
+            yield data
+
+    def read_rows(self) -> Iterator[tuple[int, bytes | None]]:
+        """Ordinal and bytes of each record in order of application; None in place of damaged ones.
+
+        A row is damaged when it does not fit its sum, which covers its log and number too.
+        """
+        try:
+            for ordinal, log, seq, stored in self._connection.execute(
+                "SELECT ordinal, log, seq, data FROM records ORDER BY ordinal"
+            ):
+                yield ordinal, _whole(log, seq, stored)
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
 
-    def read_records(self) -> Iterator[bytes]:
-        """Every record, in the order in which it was applied."""
+    def set_aside(self, ordinals: Sequence[int]) -> None:
+        """Take rows out of use, keeping them as they are in the table ``damaged``."""
+        rows = [(ordinal,) for ordinal in ordinals]
+        run = self._connection
         try:
-            for (data,) in self._connection.execute("SELECT data FROM records ORDER BY ordinal"):
-                yield self._summed(data)
+            run.execute("BEGIN IMMEDIATE")
+            run.executemany(
+                "INSERT OR REPLACE INTO damaged SELECT * FROM records WHERE ordinal=?", rows
+            )
+            run.executemany("DELETE FROM records WHERE ordinal=?", rows)
+            run.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise explain(error, self.path) from error
+
+    def forget_replaced(self) -> int:
+        """Drop the rows of ``damaged`` that have been got again; how many are left."""
+        try:
+            self._connection.execute(
+                "DELETE FROM damaged WHERE EXISTS(SELECT 1 FROM records r "
+                "WHERE r.log=damaged.log AND r.seq=damaged.seq)"
+            )
+            (left,) = self._connection.execute("SELECT count(*) FROM damaged").fetchone()
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
+        return int(left)
+
+    def examine(self) -> str:
+        """What SQLite finds wrong with the structure of the file, "" for nothing."""
+        try:
+            (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        except sqlite3.Error as error:
+            return getattr(error, "sqlite_errorname", None) or str(error)
+        return "" if found == "ok" else str(found).splitlines()[-1]
 
     def write(self, commits: Sequence[Commit]) -> None:
         """Put all of them into one transaction.
@@ -140,25 +186,21 @@ class Database:
 
     def data(self, ordinal: int) -> bytes:
         """One record's bytes."""
-        row = self._connection.execute(
-            "SELECT data FROM records WHERE ordinal=?", (ordinal,)
+        log, seq, stored = self._connection.execute(
+            "SELECT log, seq, data FROM records WHERE ordinal=?", (ordinal,)
         ).fetchone()
-        return self._summed(row[0])
-
-    def _summed(self, stored: bytes) -> bytes:
-        """A record without its sum, which must fit: what the disk changed is never passed on."""
-        data = stored[:-_SUM_BYTES]
-        if stored[-_SUM_BYTES:] != _sum(data):
-            raise StoreError(
-                f"{self.path} is damaged (a record does not fit its sum): put a backup back, or "
-                "move the file away to fetch the state from the other members"
-            )
+        data = _whole(log, seq, stored)
+        if data is None:
+            raise self._damaged()
         return data
+
+    def _damaged(self) -> StoreError:
+        return StoreError(f"{self.path} is damaged (a record does not fit its sum): {REMEDY}")
 
     def _insert(self, records: Sequence[StoredRecord]) -> None:
         self._connection.executemany(
             "INSERT INTO records(log, seq, data) VALUES(?, ?, ?)",
-            [(record.log, record.seq, record.data + _sum(record.data)) for record in records],
+            [(r.log, r.seq, r.data + record_sum(r.log, r.seq, r.data)) for r in records],
         )
 
     def _set_meta(self, key: str, value: bytes | None) -> None:
@@ -167,7 +209,7 @@ class Database:
         else:
             self._connection.execute(
                 "INSERT INTO meta VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET value=excluded.value",
-                (key, value),
+                (key, value + meta_sum(key, value)),
             )
 
     def _roll_back(self) -> None:
@@ -178,8 +220,16 @@ class Database:
                 return
 
 
-def _sum(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=_SUM_BYTES).digest()
+def _whole(log: object, seq: object, stored: object) -> bytes | None:
+    """A record without its sum, None if it does not fit: what the disk changed is never used.
+
+    A flipped bit may change the type of a column as well.
+    """
+    if not (isinstance(log, bytes) and isinstance(seq, int) and isinstance(stored, bytes)):
+        return None
+    data = stored[:-SUM_BYTES]
+    good = 0 <= seq < 1 << 63 and stored[-SUM_BYTES:] == record_sum(log, seq, data)
+    return data if good else None
 
 
 def open_database(path: Path, *, had_data: bool = False) -> Database:
@@ -201,6 +251,8 @@ def open_database(path: Path, *, had_data: bool = False) -> Database:
         )
     except sqlite3.Error as error:
         raise explain(error, path) from error
+    # A flipped bit can turn a blob into a text that is none: its row's sum tells, not an exception.
+    connection.text_factory = lambda text: text.decode("utf-8", "backslashreplace")
     try:
         _prepare(connection, path, created)
     except sqlite3.Error as error:
@@ -236,7 +288,7 @@ def _check_file(path: Path, had_data: bool) -> bool:
         )
     # SQLite would open it for reading only, and say so at the first write.
     if not os.access(path, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise StoreError(_cannot_be_written(path, f"mode {stat.S_IMODE(found.st_mode):04o}"))
+        raise StoreError(cannot_be_written(path, f"mode {stat.S_IMODE(found.st_mode):04o}"))
     if found.st_size == 0 and not path.with_name(path.name + "-wal").exists():
         if had_data:
             raise StoreError(
@@ -268,14 +320,12 @@ def _prepare(connection: sqlite3.Connection, path: Path, created: bool) -> None:
     run("PRAGMA journal_size_limit=67108864")
     if application != APPLICATION_ID:
         run("BEGIN IMMEDIATE")
-        for statement in _SCHEMA.split(";"):
-            if statement.strip():
-                run(statement)
-        run(f"PRAGMA application_id={APPLICATION_ID}")
-        run(f"PRAGMA user_version={SCHEMA_VERSION}")
+        create(connection)
         run("COMMIT")
         _sync_folder(path.parent)
     else:
+        if version < SCHEMA_VERSION:
+            migrate(connection, max(version, 1))
         # A schema that lost a table is found here and not at the first write.
         run("SELECT ordinal, log, seq, data FROM records LIMIT 1").fetchone()
         run("SELECT key, value FROM meta LIMIT 1").fetchone()
@@ -294,48 +344,3 @@ def _sync_folder(folder: Path) -> None:
         raise StoreError(
             f"the disk of {folder} failed ({error.strerror}): check the disk, then start again"
         ) from error
-
-
-def explain(error: sqlite3.Error, path: Path) -> StoreError:
-    """Turn SQLite's error into one sentence: what is wrong, where, and what to do.
-
-    Result codes: https://sqlite.org/rescode.html
-    """
-    extended = getattr(error, "sqlite_errorcode", None) or 0
-    code = extended & 0xFF
-    name = getattr(error, "sqlite_errorname", None) or str(error)
-    if code == sqlite3.SQLITE_FULL or _out_of_room(extended, path):
-        return WriteDeferred(f"the disk of {path} is full: free some space")
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such" in str(error):
-        return StoreError(
-            f"{path} is damaged ({name}): put a backup back, or move the file away to fetch the "
-            "state from the other members"
-        )
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return StoreError(_cannot_be_written(path, name))
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return WriteDeferred(f"{path} is locked by another program: close that")
-    if code == sqlite3.SQLITE_IOERR:
-        return StoreError(
-            f"the disk of {path} failed ({name}): nothing more was acknowledged; check the disk, "
-            "then start again"
-        )
-    return StoreError(f"{path} cannot be used ({name}: {error})")
-
-
-def _cannot_be_written(path: Path, why: str) -> str:
-    return (
-        f"{path} cannot be written ({why}): check the owner and mode of the file and its folder, "
-        "and that the disk is not mounted read-only"
-    )
-
-
-def _out_of_room(extended: int, path: Path) -> bool:
-    """Whether an I/O error on growing a file was in truth a full disk."""
-    if extended not in (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE):
-        return False
-    try:
-        room = os.statvfs(path)
-    except OSError:
-        return False
-    return room.f_bavail * room.f_frsize < 1 << 16

@@ -77,6 +77,7 @@ class Driver:
       counters: What happened at the sockets, by name.
       on_committed: Called with the number of each commit once the engine knows of it.
       stopping: No link, dial or join is begun any more.
+      more_status: What others have to tell in `status_extra`, by name.
       left: Set when this node has signed off the mesh: the process should stop.
     """
 
@@ -111,6 +112,7 @@ class Driver:
         self._parked: trio.lowlevel.Task | None = None
         self._waiting: dict[int, trio.Event] = {}
         self.stopping = False
+        self.more_status: dict[str, Callable[[], object]] = {}
         self._links_gone = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._actions: dict[type[Effect], Callable[..., None]] = {
@@ -149,10 +151,7 @@ class Driver:
         """
         self.flush()
         while self.engine.committed < number:
-            waiter = self._waiting.get(number)
-            if waiter is None:
-                waiter = self._waiting[number] = trio.Event()
-            await waiter.wait()
+            await self._waiting.setdefault(number, trio.Event()).wait()
 
     @property
     def deferred(self) -> str:
@@ -177,6 +176,7 @@ class Driver:
             "joins": len(self._joins),
             "costs": {**self.ledger.status(), "handshakes": self._transport.answered},
             "io": dict(self.counters),
+            **{name: tell() for name, tell in self.more_status.items()},
         }
 
     # ------------------------------------------------------------ the tasks
@@ -233,8 +233,7 @@ class Driver:
         for link in dirty:
             link.pump()
         self._turning = False
-        if self._dirty:  # these had too much for one turn
-            self._wanted = True
+        self._wanted |= bool(self._dirty)  # these had too much for one turn
         if engine.left:
             self.left.set()
 

@@ -20,7 +20,8 @@ record arrives that this node signed and does not have, it opens a new epoch its
 
 The marker is rewritten, with an fsync, before anything is signed; ``clean`` is false in it until
 `Store.stop` writes the final one. Reason words: ``first``, ``power-loss``, ``moved``, ``copied``,
-``other-machine``, ``restored``. Knows nothing of records, and of the engine only ``epoch``.
+``other-machine``, ``restored``, ``damaged``. Knows nothing of records, and of the engine only
+``epoch``.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,10 +34,13 @@ from gossipnet.errors import StoreError
 from gossipnet.io import host_marks
 from gossipnet.io.database import Database, open_database
 from gossipnet.io.lock import HomeLock
+from gossipnet.io.mending import Damage, rebuild_damaged
 from gossipnet.protocol.effects import Commit
 
 EPOCH_KEY = "epoch"
 MARKER_KEY = "io.marker"
+RESTORED_KEY = "io.restored"
+"""Set by ``gossipnet restore`` in the database it puts back."""
 STATE_FILE = "state.db"
 
 
@@ -71,6 +75,7 @@ class Recovered:
       epoch: The log to write, u32.
       new_epoch: Why the epoch is new, or "" when it was kept.
       marker: What was written as this run's marker.
+      damage: What was damaged.
     """
 
     database: Database
@@ -78,10 +83,15 @@ class Recovered:
     epoch: int
     new_epoch: str
     marker: Marker
+    damage: Damage
 
 
 def open_home_database(
-    home: Path, lock: HomeLock, durability: str, entropy: Callable[[int], bytes]
+    home: Path,
+    lock: HomeLock,
+    durability: str,
+    entropy: Callable[[int], bytes],
+    me: bytes = b"",
 ) -> Recovered:
     """Open ``home``'s database, decide the epoch, and mark the database as in use.
 
@@ -90,6 +100,7 @@ def open_home_database(
       lock: Its lock, held by this process.
       durability: ``always`` or ``every-second``, for this run.
       entropy: Gives that many random bytes.
+      me: This node's id.
 
     Raises:
       StoreError: See `open_database`; also when the disk is full.
@@ -98,18 +109,30 @@ def open_home_database(
     database = open_database(path, had_data=lock.opens > 0)
     try:
         meta = database.read_meta()
+        damage = Damage()
+        why = "" if database.created else database.examine()
+        if why:
+            damage = rebuild_damaged(database, meta, why, me)
+            database = open_database(path)
+        damage.names = len(database.spoilt_meta)
         before = _decode(meta.get(MARKER_KEY), path)
         marker = _current(path, durability, max(lock.opens, before.opens if before else 0) + 1)
-        reason = why_new_epoch(before, marker, lock.opens) if EPOCH_KEY in meta else "first"
+        if damage.own_log_ends:
+            reason = "damaged"
+        elif RESTORED_KEY in meta:
+            reason = "restored"
+        else:
+            reason = why_new_epoch(before, marker, lock.opens) if EPOCH_KEY in meta else "first"
         epoch = _new_epoch(meta, entropy) if reason else int.from_bytes(meta[EPOCH_KEY], "big")
         changed = {EPOCH_KEY: epoch.to_bytes(4, "big"), MARKER_KEY: marker.encode()}
+        removed = dict.fromkeys([RESTORED_KEY, *database.spoilt_meta])
         # open_database leaves synchronous=FULL: this is on disk before anything is signed.
-        database.write([Commit(0, (), tuple(changed.items()), urgent=True)])
+        database.write([Commit(0, (), (*removed.items(), *changed.items()), urgent=True)])
         lock.write(marker.opens)
     except BaseException:
         database.close()
         raise
-    return Recovered(database, meta | changed, epoch, reason, marker)
+    return Recovered(database, meta | changed, epoch, reason, marker, damage)
 
 
 def why_new_epoch(before: Marker | None, now: Marker, opens_noted: int) -> str:

@@ -32,7 +32,8 @@ import trio
 
 from gossipnet.errors import StoreError
 from gossipnet.ids import LogId
-from gossipnet.io.database import Database, WriteDeferred, explain
+from gossipnet.io.database import Database
+from gossipnet.io.disk_errors import WriteDeferred, explain
 from gossipnet.protocol.effects import Commit, Committed, LogRead, ReadLog
 
 MERGE_SECONDS = 0.05

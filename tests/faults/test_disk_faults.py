@@ -179,7 +179,11 @@ def filled() -> Iterator[tuple[Daemon, dict]]:
 
 
 def test_flipped_bits_are_found_or_harmless(filled: tuple[Daemon, dict]) -> None:
-    """One bit in each page in turn: the daemon refuses the file, or shows exactly what it held."""
+    """One bit in each page in turn: the daemon refuses the file, or comes to show what it held.
+
+    What it lacks for a while, because it was damaged, it fetches from its peer, and never shows
+    anything else.
+    """
     daemon, shown = filled
     rng = random.Random(21)
     good = daemon.home / "state.db"
@@ -195,8 +199,8 @@ def test_flipped_bits_are_found_or_harmless(filled: tuple[Daemon, dict]) -> None
         assert daemon.process is not None
         eventually(lambda: daemon.process.poll() is not None or _answers(daemon), "it decides")
         if daemon.process.poll() is None:
-            found = dump(daemon)
-            assert found == shown, f"page {page}: it shows what was never written"
+            assert dump(daemon).keys() <= shown.keys(), f"page {page}: shows what was never written"
+            eventually(lambda: dump(daemon) == shown, f"page {page}: everything is there again")
             daemon.kill()
         else:
             refused += 1

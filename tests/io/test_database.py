@@ -11,7 +11,8 @@ import pytest
 
 from gossipnet.errors import StoreError
 from gossipnet.ids import LogId
-from gossipnet.io.database import APPLICATION_ID, open_database
+from gossipnet.io.database import open_database
+from gossipnet.io.schema import APPLICATION_ID
 from gossipnet.protocol.effects import Commit, StoredRecord
 
 LOG = LogId(b"L" * 16)

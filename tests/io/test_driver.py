@@ -18,7 +18,7 @@ from gossipnet.io import link as link_module
 from gossipnet.io import listener as listener_module
 from gossipnet.io.accounts import Ledger, LinkLimits
 from gossipnet.io.admission import AdmissionLimits
-from gossipnet.io.database import WriteDeferred
+from gossipnet.io.disk_errors import WriteDeferred
 from gossipnet.protocol.effects import (
     CloseLink,
     Commit,

@@ -17,7 +17,8 @@ from conftest import need
 from gossipnet.errors import StoreError
 from gossipnet.ids import LogId
 from gossipnet.io import store as store_module
-from gossipnet.io.database import Database, WriteDeferred, open_database
+from gossipnet.io.database import Database, open_database
+from gossipnet.io.disk_errors import WriteDeferred
 from gossipnet.io.store import Deferred, Store
 from gossipnet.protocol.effects import Commit, Committed, LogRead, ReadLog, StoredRecord
 
