@@ -32,6 +32,9 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "peers": Entry("mesh", "the links of this node"),
         "log": Entry("events", "what happened, newest last"),
         "watch": Entry("watch", "changes to keys as they arrive"),
+        "wait": Entry("wait", "until the mesh is as a script needs it"),
+        "check": Entry("check", "one verdict for a monitoring system"),
+        "doctor": Entry("doctor", "look at what usually goes wrong, and say what to do"),
     },
     "Use": {
         "get": Entry("values", "print the value of a key"),
@@ -40,9 +43,12 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "incr": Entry("values", "add to a counter"),
         "keys": Entry("values", "list keys"),
         "call": Entry("call", "send any command to the local socket"),
+        "shell": Entry("shell", "a prompt with history and completion"),
     },
     "Try": {
         "demo": Entry("demo", "three daemons on this machine: watch them agree"),
+        "bench": Entry("bench", "measure reads, writes and propagation on your own mesh"),
+        "completion": Entry("completion", "completion of words for bash, zsh or fish"),
         "sim": Entry("simulate", "simulate a mesh from one seed"),
         "version": Entry("version", "print the version"),
     },

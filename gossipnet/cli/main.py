@@ -125,7 +125,7 @@ def _overview() -> str:
     ]
     for group, entries in GROUPS.items():
         lines += ["", f"{group}:"]
-        lines += [f"  {name:<9} {entry.summary}" for name, entry in entries.items()]
+        lines += [f"  {name:<10} {entry.summary}" for name, entry in entries.items()]
     lines += [
         "",
         "Every command takes --home DIR and --help; what shows something takes --json.",
