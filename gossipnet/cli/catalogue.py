@@ -45,6 +45,11 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "call": Entry("call", "send any command to the local socket"),
         "shell": Entry("shell", "a prompt with history and completion"),
     },
+    "Keep": {
+        "backup": Entry("backup", "copy this node's state, also while the daemon runs"),
+        "restore": Entry("backup", "put a backup back"),
+        "verify": Entry("backup", "check every sum, hash and signature of a home or a backup"),
+    },
     "Try": {
         "demo": Entry("demo", "three daemons on this machine: watch them agree"),
         "bench": Entry("bench", "measure reads, writes and propagation on your own mesh"),

@@ -8,18 +8,12 @@ folder of 0700.
 The database, the socket and the daemon's lock in the same folder are others' business.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
-
-import msgspec
-from msgspec import Meta
 
 from gossipnet.errors import CertificateError, HomeError, IdentityError
 from gossipnet.identity import rootkeys
-from gossipnet.identity.certificate import MAX_CERTIFICATE_BYTES
 from gossipnet.identity.files import (
     alone,
     check_folder,
@@ -38,8 +32,9 @@ from gossipnet.identity.keyfile import (
     write_seed,
 )
 from gossipnet.identity.node import NodeIdentity
+from gossipnet.identity.publicfile import Public, read_public, write_public
 from gossipnet.identity.signing import SecretKey
-from gossipnet.identity.trust import MAX_CHAIN, MAX_TRUST_BYTES, Trust
+from gossipnet.identity.trust import Trust
 
 __all__ = ["Home", "NodeIdentity"]
 
@@ -48,25 +43,6 @@ ISSUER_KEY = "issuer.key"
 ROOT_KEY = "root.key"
 CERTIFICATE = "identity.cert"
 _UNFINISHED = "founding"
-
-_MAGIC = b"gossipnet identity, version 1\n"
-_SUM_BYTES = 16
-_MAX_CERTIFICATE_FILE = 65_536
-
-_Chain = Annotated[
-    tuple[Annotated[bytes, Meta(max_length=MAX_CERTIFICATE_BYTES)], ...], Meta(max_length=MAX_CHAIN)
-]
-
-
-class _Public(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """What ``identity.cert`` holds, after its first line and a checksum."""
-
-    trust: Annotated[bytes, Meta(max_length=MAX_TRUST_BYTES)]
-    chain: _Chain
-    issuer_chain: _Chain
-
-
-_decoder: msgspec.msgpack.Decoder[_Public] = msgspec.msgpack.Decoder(_Public)
 
 
 class Home:
@@ -144,7 +120,10 @@ class Home:
             rootkeys.write_all(self.path, root_files)
             write_private(self._file(ISSUER_KEY), write_seed("issuer", issuer.key))
             write_private(self._file(NODE_KEY), write_seed("node", identity.key))
-            self._write_public(_Public(identity.trust.encode(), identity.chain, issuer.chain))
+            write_public(
+                self._file(CERTIFICATE),
+                Public(identity.trust.encode(), identity.chain, issuer.chain),
+            )
             remove(self._file(_UNFINISHED))
         return identity
 
@@ -156,8 +135,8 @@ class Home:
           IdentityError: A key file is damaged, or the parts do not belong together.
         """
         self._check_complete()
-        public = self._read_public()
         where = self._file(CERTIFICATE)
+        public = read_public(where)
         key = self._read_key(NODE_KEY, "node")
         issuer_key = self._read_key(ISSUER_KEY, "issuer") if public.issuer_chain else None
         try:
@@ -219,7 +198,9 @@ class Home:
             self._keep_key(NODE_KEY, "node", key)
             if issuer_key is not None:
                 self._keep_key(ISSUER_KEY, "issuer", issuer_key)
-            self._write_public(_Public(trust.encode(), identity.chain, tuple(issuer_chain)))
+            write_public(
+                self._file(CERTIFICATE), Public(trust.encode(), identity.chain, tuple(issuer_chain))
+            )
         return identity
 
     def renew(self, identity: NodeIdentity) -> None:
@@ -232,7 +213,9 @@ class Home:
         if self.load().public_key != identity.public_key:
             raise IdentityError(f"{self.path} is the home of another node")
         issuer_chain = () if identity.issuer is None else identity.issuer.chain
-        self._write_public(_Public(identity.trust.encode(), identity.chain, issuer_chain))
+        write_public(
+            self._file(CERTIFICATE), Public(identity.trust.encode(), identity.chain, issuer_chain)
+        )
 
     def adopt_root(self, data: bytes) -> NodeIdentity:
         """Keep a new version of the root.
@@ -271,6 +254,12 @@ class Home:
 
     def _file(self, name: str) -> Path:
         return self.path / name
+
+    def _publish(
+        self, trust: Trust, chain: tuple[bytes, ...], issuer_chain: tuple[bytes, ...]
+    ) -> None:
+        public = Public(trust.encode(), chain, tuple(issuer_chain))
+        write_public(self._file(CERTIFICATE), public)
 
     def _has(self, name: str) -> bool:
         return present(self._file(name))
@@ -358,33 +347,6 @@ class Home:
                 f"there is no {ROOT_KEY} in {self.path}: it is where the mesh was founded, or "
                 "where its copy was put"
             ) from None
-
-    def _read_public(self) -> _Public:
-        path = self._file(CERTIFICATE)
-        data = read_private(path, _MAX_CERTIFICATE_FILE)
-        damaged = HomeError(
-            f"{path} is damaged: put a copy of it back, or let this machine join anew in another "
-            "home"
-        )
-        if not data.startswith(_MAGIC):
-            if data.startswith(b"gossipnet identity, version "):
-                raise HomeError(f"{path} was written by a newer gossipnet: update this one")
-            raise damaged
-        rest = data[len(_MAGIC) :]
-        if _sum(rest[_SUM_BYTES:]) != rest[:_SUM_BYTES]:
-            raise damaged
-        try:
-            return _decoder.decode(rest[_SUM_BYTES:])
-        except (msgspec.DecodeError, RecursionError):
-            raise damaged from None
-
-    def _write_public(self, public: _Public) -> None:
-        data = msgspec.msgpack.encode(public)
-        write_private(self._file(CERTIFICATE), _MAGIC + _sum(data) + data)
-
-
-def _sum(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=_SUM_BYTES).digest()
 
 
 def _nothing_at(path: Path) -> str:

@@ -84,7 +84,7 @@ class Database:
             for ordinal, log, seq, stored in self._connection.execute(
                 "SELECT ordinal, log, seq, data FROM records ORDER BY ordinal"
             ):
-                yield ordinal, _whole(log, seq, stored)
+                yield ordinal, whole_record(log, seq, stored)
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
 
@@ -189,7 +189,7 @@ class Database:
         log, seq, stored = self._connection.execute(
             "SELECT log, seq, data FROM records WHERE ordinal=?", (ordinal,)
         ).fetchone()
-        data = _whole(log, seq, stored)
+        data = whole_record(log, seq, stored)
         if data is None:
             raise self._damaged()
         return data
@@ -220,7 +220,7 @@ class Database:
                 return
 
 
-def _whole(log: object, seq: object, stored: object) -> bytes | None:
+def whole_record(log: object, seq: object, stored: object) -> bytes | None:
     """A record without its sum, None if it does not fit: what the disk changed is never used.
 
     A flipped bit may change the type of a column as well.
