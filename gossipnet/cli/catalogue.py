@@ -43,6 +43,8 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "incr": Entry("values", "add to a counter"),
         "keys": Entry("values", "list keys"),
         "call": Entry("call", "send any command to the local socket"),
+        "on": Entry("on", "run a command on each change of a key or event of the mesh"),
+        "template": Entry("template", "write a file from keys, again whenever they change"),
         "shell": Entry("shell", "a prompt with history and completion"),
     },
     "Keep": {

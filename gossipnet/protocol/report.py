@@ -72,24 +72,27 @@ class Report:
         self._commits = commits
         self._replica = replica
         self._links = links
-        self._events: deque[tuple[float, Event]] = deque(maxlen=EVENTS_KEPT)
+        self._events: deque[tuple[int, float, Event]] = deque(maxlen=EVENTS_KEPT)
+        self._noted = 0
         self._started_at = context.now
 
     def note(self, event: Event) -> None:
         """Keep an event for `events`."""
-        self._events.append((self._context.wall, event))
+        self._noted += 1
+        self._events.append((self._noted, self._context.wall, event))
 
     def events(self) -> list[dict[str, object]]:
-        """What happened, oldest first."""
+        """What happened, oldest first; ``seq`` counts them since the start of this process."""
         return [
             {
+                "seq": seq,
                 "wall": wall,
                 "kind": event.kind,
                 "level": event.level,
                 "text": event.text,
                 "node": "" if event.node is None else ids.text(event.node),
             }
-            for wall, event in self._events
+            for seq, wall, event in self._events
         ]
 
     def members(self) -> list[dict[str, object]]:
