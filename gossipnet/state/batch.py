@@ -4,15 +4,9 @@ Operations are applied the moment they are added, under the dot they will have. 
 table of foreign logs that they name. Knows nothing of keys or signatures.
 """
 
-from collections.abc import Mapping
-
-from gossipnet.state.dots import LOW_MASK, PLACE_BITS, Seen
-from gossipnet.state.errors import TooLarge
+from gossipnet.state.dots import PLACE_BITS, Seen
 from gossipnet.state.logs import Logs
-from gossipnet.state.operations import CELLS_MAX, AnyOperation, Body, CellRefs, SeenRefs
-from gossipnet.state.types.doubles import Doubles
-from gossipnet.state.types.number import Amount, to_wire
-from gossipnet.state.types.register import Cell
+from gossipnet.state.operations import AnyOperation, Body, SeenRefs
 
 SOFT_BYTES = 64 * 1024
 SOFT_OPERATIONS = 4096
@@ -21,9 +15,8 @@ HARD_BYTES = (1 << 20) + 128 * 1024
 HARD_OPERATIONS = 60_000
 """More than this never goes into one record."""
 _REF_BYTES = 16
-_NUMBER_BYTES = 24
 _LOG_BYTES = 27
-"""At most, of a reference to a dot, a number, and a log with its head."""
+"""At most, of a reference to a dot, and of a log with its head."""
 
 
 class Batch:
@@ -74,25 +67,6 @@ class Batch:
             (self.ref(number, low >> PLACE_BITS), low >> PLACE_BITS, low & 0xFFFF)
             for number, low in seen.items()
         ]
-
-    def cells(self, cells: Mapping[int, Cell[Amount] | Cell[Doubles]] | None) -> CellRefs:
-        """Counter cells, by the dots that opened them, as they go into an operation.
-
-        Their bytes are counted: how many there are and how long is up to others.
-
-        Raises:
-          TooLarge: There are more than one operation can name.
-        """
-        refs: CellRefs = []
-        if cells is not None and len(cells) > CELLS_MAX:
-            raise TooLarge
-        for opened, cell in (cells or {}).items():
-            number, low = opened >> 56, opened & LOW_MASK
-            seq, total = low >> PLACE_BITS, cell.total
-            wire = list(total) if isinstance(total, tuple) else to_wire(total)
-            self.size += _REF_BYTES + (9 * len(wire) if isinstance(wire, list) else _NUMBER_BYTES)
-            refs.append((self.ref(number, seq), seq, low & 0xFFFF, wire))
-        return refs
 
     def ref(self, number: int, seq: int) -> int:
         """A log's reference; the record will depend on it up to ``seq``."""

@@ -4,42 +4,33 @@ A record is applied whole or not at all, and what an operation says it has seen 
 its record says it depends on: else replicas with different heads would apply it differently.
 """
 
-from collections.abc import Callable
+from math import isnan
 
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.state.operations import (
     AnyOperation,
     Body,
-    CellRefs,
-    Delete,
     ElementRef,
     GroupAck,
     GroupCreate,
     GroupDestroy,
-    HashDelete,
     HashIncrement,
-    HashSet,
     Increment,
     ListInsert,
     ListRemove,
     ListSet,
-    Number,
     OpenLog,
     PathRefs,
     Renew,
     ScoreIncrement,
-    ScoreRemove,
     ScoreSet,
     SeenRefs,
-    Set,
     SketchAdd,
     StreamAdd,
     StreamTop,
-    Sum,
 )
 from gossipnet.state.record import Record
-from gossipnet.state.types import doubles, loglog
-from gossipnet.state.types.entry import ZSET
+from gossipnet.state.types import loglog
 from gossipnet.state.types.number import from_wire
 from gossipnet.state.types.places import OFFSET_MAX
 
@@ -63,16 +54,13 @@ def check_operations(body: Body, record: Record) -> None:
 
 
 def _check(operation: AnyOperation, heads: list[int], own: int, place: int) -> None:
-    if isinstance(operation, Increment | HashIncrement | ScoreIncrement):
-        counts = _is_sum if isinstance(operation, ScoreIncrement) else _is_number
-        ends = (operation.cell, operation.previous)
-        if (ends[0] is None) != (ends[1] is None):
-            raise RemoteProtocolError("bad-record", "half a counter cell")
-        if any(end is not None and end[0] > own for end in ends):
-            raise RemoteProtocolError("bad-record", "counts on what comes later")
-        for number in (operation.before, operation.total):
-            if not counts(number):
-                raise RemoteProtocolError("bad-record", "not a number")
+    if isinstance(operation, Increment | HashIncrement):
+        if from_wire(operation.by) is None:
+            raise RemoteProtocolError("bad-record", "not a number")
+        return
+    if isinstance(operation, ScoreIncrement):
+        if isnan(operation.by):
+            raise RemoteProtocolError("bad-record", "not a number")
         return
     if isinstance(operation, ListInsert):
         _check_path(operation.path, heads)
@@ -99,18 +87,7 @@ def _check(operation: AnyOperation, heads: list[int], own: int, place: int) -> N
             _check_element(first, heads, own, place)
             if last is not None:
                 _check_element(last, heads, own, place)
-    if isinstance(operation, Set | Delete):
-        _check_cells(operation.cells, heads)
-    if isinstance(operation, Delete):
-        for kind, _name, cells in operation.part_cells:
-            _check_cells(cells, heads, _is_sum if kind == ZSET else _is_number)
-    if isinstance(operation, HashSet | HashDelete):
-        for _name, cells in operation.field_cells:
-            _check_cells(cells, heads)
-    if isinstance(operation, ScoreSet | ScoreRemove):
-        for _name, cells in operation.member_cells:
-            _check_cells(cells, heads, _is_sum)
-    if isinstance(operation, ScoreSet) and not doubles.sound(s for _, s in operation.pairs):
+    if isinstance(operation, ScoreSet) and any(isnan(score) for _name, score in operation.pairs):
         raise RemoteProtocolError("bad-record", "a score that is no number")
 
 
@@ -127,14 +104,6 @@ def _check_stream(
         _check_seen(operation.generations, heads)
     if isinstance(operation, GroupAck):
         _check_seen(operation.created, heads)
-
-
-def _is_number(total: Number | Sum) -> bool:
-    return not isinstance(total, list) and from_wire(total) is not None
-
-
-def _is_sum(total: Number | Sum) -> bool:
-    return isinstance(total, list) and doubles.sound(total)
 
 
 def _check_path(path: PathRefs, heads: list[int]) -> None:
@@ -154,12 +123,4 @@ def _check_element(name: ElementRef, heads: list[int], own: int, place: int) -> 
 def _check_seen(seen: SeenRefs, heads: list[int]) -> None:
     for ref, seq, _place in seen:
         if ref >= len(heads) or seq > heads[ref]:
-            raise RemoteProtocolError("bad-record", "has seen what it does not depend on")
-
-
-def _check_cells(
-    cells: CellRefs, heads: list[int], counts: Callable[[Number | Sum], bool] = _is_number
-) -> None:
-    for ref, seq, _place, total in cells:
-        if ref >= len(heads) or seq > heads[ref] or not counts(total):
             raise RemoteProtocolError("bad-record", "has seen what it does not depend on")

@@ -66,16 +66,11 @@ def _ends(ends: FieldEnds, logs: Logs) -> object:
 
 
 def _register(register: Register, logs: Logs) -> object:
-    cells = register.cells or {}
     return (
         register.dot and _dot(register.dot, logs),
         register.value,
         sorted((_dot(dot, logs), value) for dot, value in (register.rivals or {}).items()),
-        # What was taken away before nothing was left to take counts as a difference only.
-        sorted(
-            (_dot(opened, logs), _dot(cell.dot, logs), written(cell.total), written(cell.gone))
-            for opened, cell in cells.items()
-        ),
+        sorted((_dot(cell.dot, logs), written(cell.total)) for cell in register.cells or ()),
     )
 
 

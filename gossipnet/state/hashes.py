@@ -10,21 +10,14 @@ from gossipnet.state.batch import Batch
 from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import Seen, covers, see
 from gossipnet.state.errors import NotAFloat, NotAnInteger, OutOfRange, TooLarge, WrongType
-from gossipnet.state.operations import (
-    FieldCells,
-    HashDelete,
-    HashExpire,
-    HashIncrement,
-    HashSet,
-    SeenRefs,
-)
-from gossipnet.state.references import cells_of, counted, replaced_of, seen_of
-from gossipnet.state.strings import Strings, _float_step, own_cell
+from gossipnet.state.operations import HashDelete, HashExpire, HashIncrement, HashSet, SeenRefs
+from gossipnet.state.references import amount_of, replaced_of, seen_of
+from gossipnet.state.strings import Strings, _float_step
 from gossipnet.state.types.entry import Compound, compound_of
 from gossipnet.state.types.expiry import NEVER
 from gossipnet.state.types.fields import FieldEnds
-from gossipnet.state.types.number import LIMIT, Amount, add, sayable, to_wire, written
-from gossipnet.state.types.register import CellsSeen, Register
+from gossipnet.state.types.number import LIMIT, Amount, to_wire, written
+from gossipnet.state.types.register import Register
 from gossipnet.state.writer import VALUE_MAX
 
 Fields = dict[bytes, Register]
@@ -84,9 +77,9 @@ class Hashes(Strings):
         batch = self._begin(key, size)
         self._bury(batch, key)
         pairs = list(dict(pairs).items())
-        seen, refs = self._seen_of_fields(batch, key, [name for name, _value in pairs])
+        seen = self._seen_of_fields(batch, key, [name for name, _value in pairs])
         new = sum(1 for name, _value in pairs if name not in fields)
-        self._do(batch, HashSet(key, pairs, seen, refs), size + len(key))
+        self._do(batch, HashSet(key, pairs, seen), size + len(key))
         return new
 
     def hash_delete(self, key: bytes, names: Iterable[bytes]) -> int:
@@ -98,9 +91,9 @@ class Hashes(Strings):
         return len(present)
 
     def _delete_fields(self, batch: Batch, key: bytes, names: list[bytes]) -> None:
-        seen, refs = self._seen_of_fields(batch, key, names)
+        seen = self._seen_of_fields(batch, key, names)
         size = sum(len(name) + 16 for name in names)
-        self._do(batch, HashDelete(key, names, seen, refs), size + len(key))
+        self._do(batch, HashDelete(key, names, seen), size + len(key))
 
     def hash_expire(self, key: bytes, names: Iterable[bytes], deadline_ms: int | None) -> None:
         """Set when fields that are there end, or that they never do (None)."""
@@ -110,7 +103,7 @@ class Hashes(Strings):
             return
         size = sum(len(name) + 16 for name in present)
         batch = self._begin(key, size)
-        seen, _refs = self._seen_of_fields(batch, key, present)
+        seen = self._seen_of_fields(batch, key, present)
         self._do(batch, HashExpire(key, present, deadline_ms, seen), size + len(key))
 
     def reap(self, key: bytes, name: bytes | None) -> None:
@@ -131,7 +124,7 @@ class Hashes(Strings):
         total = current + by
         if not -LIMIT < total < LIMIT:
             raise OutOfRange
-        self._count_field(key, name, register, by)
+        self._count_field(key, name, by)
         return total
 
     def hash_increment_float(self, key: bytes, name: bytes, by: Decimal) -> bytes:
@@ -141,7 +134,7 @@ class Hashes(Strings):
         if current is None:
             raise NotAFloat("hash value is not a float")
         step, total = _float_step(current, by)
-        self._count_field(key, name, register, step)
+        self._count_field(key, name, step)
         return written(total)
 
     def store_hash(self, key: bytes, pairs: Sequence[tuple[bytes, bytes]]) -> None:
@@ -150,39 +143,27 @@ class Hashes(Strings):
             self._replace(key, sum(len(name) + len(value) + 16 for name, value in pairs))
             self.hash_set(key, pairs)
 
-    def _count_field(self, key: bytes, name: bytes, register: Register | None, by: Amount) -> None:
+    def _count_field(self, key: bytes, name: bytes, by: Amount) -> None:
         batch = self._begin(key, len(name) + 64)
         self._bury(batch, key)
         entry = self.entries.get(key)
         if isinstance(entry, Compound) and entry.ends is not None and name in entry.ends.ended:
             self._delete_fields(batch, key, [name])
-        cell, previous, before = own_cell(register, batch)
-        total = add(before, by)
-        if not sayable(total):
-            raise OutOfRange
-        self._do(
-            batch,
-            HashIncrement(key, name, cell, previous, to_wire(before), to_wire(total)),
-            len(key) + len(name) + 32,
-        )
+        operation = HashIncrement(key, name, to_wire(by))
+        self._do(batch, operation, len(key) + len(name) + 32)
 
-    def _seen_of_fields(
-        self, batch: Batch, key: bytes, names: Sequence[bytes]
-    ) -> tuple[SeenRefs, FieldCells]:
-        """What these fields hold, ended or not, their deadlines, and their counter parts."""
+    def _seen_of_fields(self, batch: Batch, key: bytes, names: Sequence[bytes]) -> SeenRefs:
+        """What these fields hold, ended or not, and their deadlines."""
         entry = self.raw(key)
         seen: Seen = {}
-        cells: FieldCells = []
         for name in names if isinstance(entry, Compound) else ():
             assert isinstance(entry, Compound)
             register = entry.field(name)
             if register is not None:
                 see(seen, register.dots())
-                if register.cells is not None:
-                    cells.append((name, self._cells_of(batch, register)))
             if entry.ends is not None:
                 see(seen, entry.ends.dots_of(name))
-        return batch.seen(seen), cells
+        return batch.seen(seen)
 
 
 # ---------------------------------------------------------------- what operations do
@@ -191,7 +172,6 @@ class Hashes(Strings):
 def apply_hash_set(core: Core, op: HashSet, table: list[int], dot: int) -> str:
     """Assign fields."""
     seen = replaced_of(op.seen, table, dot)
-    cells = {name: cells_of(refs, table) for name, refs in op.field_cells}
     compound = compound_of(core.raw(op.key))
     if compound.fields is None:
         compound.fields = {}
@@ -199,7 +179,7 @@ def apply_hash_set(core: Core, op: HashSet, table: list[int], dot: int) -> str:
         register = compound.field(name)
         if register is None:
             compound.fields[name] = Register(dot, value)
-        elif register.assign(dot, value, seen, cells.get(name, {}), core.order_of):
+        elif register.assign(dot, value, seen, core.order_of):
             core.note("hash", op.key, register.bases(), name)
         if compound.ends is not None:
             compound.ends.replace(name, seen)
@@ -208,16 +188,16 @@ def apply_hash_set(core: Core, op: HashSet, table: list[int], dot: int) -> str:
     return "hset"
 
 
-def apply_hash_increment(core: Core, op: HashIncrement, table: list[int], dot: int) -> str:
-    """Move one author's counter cell of a field on."""
-    cell, previous, before, total = counted(op, table, dot)
+def apply_hash_increment(core: Core, op: HashIncrement, _table: list[int], dot: int) -> str:
+    """Add to a field's counter."""
+    by = amount_of(op.by)
     compound = compound_of(core.raw(op.key))
     if compound.fields is None:
         compound.fields = {}
     register = compound.field(op.name)
     if register is None:
         register = compound.fields[op.name] = Register()
-    register.count(dot, cell, previous, before, total)
+    register.count(dot, by)
     core.place_field(op.key, compound, op.name)
     core.settle(op.key, compound)
     return "hincrby"
@@ -229,11 +209,10 @@ def apply_hash_delete(core: Core, op: HashDelete, table: list[int], dot: int) ->
     if not isinstance(entry, Compound) or (entry.fields is None and entry.ends is None):
         return ""
     seen = seen_of(op.seen, table)
-    cells = {name: cells_of(refs, table) for name, refs in op.field_cells}
     for name in op.names:
         register = entry.field(name)
         if register is not None:
-            register.remove(seen, cells.get(name, {}), core.order_of)
+            register.remove(seen, core.order_of)
             if register:
                 core.note("remove", op.key, register.dots(), name)
         if entry.ends is not None:
@@ -263,9 +242,7 @@ def apply_hash_expire(core: Core, op: HashExpire, table: list[int], dot: int) ->
     return "hpersist" if op.deadline is None else "hexpire"
 
 
-def remove_all(
-    core: Core, key: bytes, compound: Compound, seen: Seen, cells: dict[bytes, CellsSeen]
-) -> None:
+def remove_all(core: Core, key: bytes, compound: Compound, seen: Seen) -> None:
     """DEL: take away what was seen of all fields; `Core.settle` the key afterwards."""
     names = dict.fromkeys(compound.fields or ())
     if compound.ends is not None:
@@ -273,7 +250,7 @@ def remove_all(
     for name in names:
         register = compound.field(name)
         if register is not None:
-            register.remove(seen, cells.get(name, {}), core.order_of)
+            register.remove(seen, core.order_of)
         if compound.ends is not None:
             compound.ends.replace(name, seen)
         core.place_field(key, compound, name)

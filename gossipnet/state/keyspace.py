@@ -16,12 +16,12 @@ from gossipnet.state.hyperloglogs import HyperLogLogs
 from gossipnet.state.lists import Lists
 from gossipnet.state.logs import Logs
 from gossipnet.state.operations import Delete
-from gossipnet.state.references import cells_of, seen_of, sums_of
+from gossipnet.state.references import seen_of
 from gossipnet.state.sets import Sets
 from gossipnet.state.sorted_sets import SortedSets
 from gossipnet.state.streams import Streams
 from gossipnet.state.types import members
-from gossipnet.state.types.entry import HASH, ZSET, compound_of, kind_of
+from gossipnet.state.types.entry import compound_of, kind_of
 
 
 class Keyspace(HyperLogLogs, Hashes, Sets, SortedSets, Lists, Streams):
@@ -140,15 +140,13 @@ def apply_delete(core: Core, op: Delete, table: list[int], dot: int) -> str:
         return ""
     compound = compound_of(entry)
     seen = seen_of(op.seen, table)
-    fields = {name: cells_of(refs, table) for kind, name, refs in op.part_cells if kind == HASH}
-    scores = {name: sums_of(refs, table) for kind, name, refs in op.part_cells if kind == ZSET}
     if compound.string is not None:
-        compound.string.remove(seen, cells_of(op.cells, table), core.order_of)
-    hashes.remove_all(core, op.key, compound, seen, fields)
+        compound.string.remove(seen, core.order_of)
+    hashes.remove_all(core, op.key, compound, seen)
     if compound.members is not None:
         members.remove(compound.members, list(compound.members), seen)
     for part in (compound.parts or {}).values():
-        part.remove(seen, scores, core.order_of)
+        part.remove(seen, core.order_of)
     if compound.expiry is not None:
         compound.expiry.remove(seen)
     core.settle(op.key, compound)

@@ -28,17 +28,6 @@ Number = Annotated[int, Meta(ge=-(1 << 62), le=1 << 62)] | Annotated[str, Meta(m
 
 SeenRefs = Annotated[list[tuple[Ref, Seq, Place]], Meta(max_length=1 << 14)]
 """Per log named: everything up to this dot had been applied when the operation was made."""
-Sum = Annotated[list[float], Meta(max_length=48)]
-"""Doubles that add up to a number exactly: what scores are counted in."""
-CELLS_MAX = 1 << 14
-CellRefs = Annotated[list[tuple[Ref, Seq, Place, Number | Sum]], Meta(max_length=CELLS_MAX)]
-"""Per counter cell seen: the dot that opened it, and its total."""
-PartCells = Annotated[
-    list[tuple[Annotated[int, Meta(ge=0, le=15)], Key, CellRefs]], Meta(max_length=1 << 16)
-]
-"""Counter cells inside a key: number of the type, name within it, cells."""
-FieldCells = Annotated[list[tuple[Key, CellRefs]], Meta(max_length=1 << 16)]
-Own = tuple[Seq, Place]
 Pairs = Annotated[list[tuple[Key, Value]], Meta(max_length=1 << 16)]
 Names = Annotated[list[Key], Meta(max_length=1 << 16)]
 Values = Annotated[list[Value], Meta(min_length=1, max_length=1 << 16)]
@@ -74,24 +63,13 @@ class Set(Operation, tag=1, frozen=True):
     value: Value
     keep: bool
     seen: SeenRefs
-    cells: CellRefs
 
 
 class Increment(Operation, tag=2, frozen=True):
-    """Add to the author's own counter cell.
-
-    Attributes:
-      cell: The dot that opened the cell, or None to open a new one.
-      previous: The dot of the cell's previous increment (equal to ``cell`` at first).
-      before: The cell's total before this.
-      total: And after it. Cumulative, so that applying twice changes nothing.
-    """
+    """Add to a counter. Nothing is said of what was counted before: see `types.register`."""
 
     key: Key
-    cell: Own | None
-    previous: Own | None
-    before: Number
-    total: Number
+    by: Number
 
 
 class Delete(Operation, tag=3, frozen=True):
@@ -99,8 +77,6 @@ class Delete(Operation, tag=3, frozen=True):
 
     key: Key
     seen: SeenRefs
-    cells: CellRefs
-    part_cells: PartCells
 
 
 class HashSet(Operation, tag=4, frozen=True):
@@ -109,7 +85,6 @@ class HashSet(Operation, tag=4, frozen=True):
     key: Key
     pairs: Pairs
     seen: SeenRefs
-    field_cells: FieldCells
 
 
 class HashIncrement(Operation, tag=5, frozen=True):
@@ -117,10 +92,7 @@ class HashIncrement(Operation, tag=5, frozen=True):
 
     key: Key
     name: Key
-    cell: Own | None
-    previous: Own | None
-    before: Number
-    total: Number
+    by: Number
 
 
 class HashDelete(Operation, tag=6, frozen=True):
@@ -129,7 +101,6 @@ class HashDelete(Operation, tag=6, frozen=True):
     key: Key
     names: Names
     seen: SeenRefs
-    field_cells: FieldCells
 
 
 class SetAdd(Operation, tag=7, frozen=True):
@@ -162,7 +133,6 @@ class ScoreSet(Operation, tag=10, frozen=True):
     key: Key
     pairs: Scored
     seen: SeenRefs
-    member_cells: FieldCells
 
 
 class ScoreIncrement(Operation, tag=11, frozen=True):
@@ -170,10 +140,7 @@ class ScoreIncrement(Operation, tag=11, frozen=True):
 
     key: Key
     name: Key
-    cell: Own | None
-    previous: Own | None
-    before: Sum
-    total: Sum
+    by: float
 
 
 class ScoreRemove(Operation, tag=12, frozen=True):
@@ -182,7 +149,6 @@ class ScoreRemove(Operation, tag=12, frozen=True):
     key: Key
     names: Names
     seen: SeenRefs
-    member_cells: FieldCells
 
 
 class ListInsert(Operation, tag=13, frozen=True):

@@ -4,19 +4,9 @@ In an operation a log is a place in its record's table; here it is a local numbe
 """
 
 from gossipnet.errors import RemoteProtocolError
-from gossipnet.state.dots import LOG_SHIFT, LOW_MASK, Seen, pack
-from gossipnet.state.operations import (
-    CellRefs,
-    HashIncrement,
-    Increment,
-    Number,
-    ScoreIncrement,
-    SeenRefs,
-    Sum,
-)
-from gossipnet.state.types.doubles import Doubles
+from gossipnet.state.dots import LOG_SHIFT, LOW_MASK, Seen
+from gossipnet.state.operations import Number, SeenRefs
 from gossipnet.state.types.number import Amount, from_wire
-from gossipnet.state.types.register import CellsSeen
 
 
 def seen_of(refs: SeenRefs, table: list[int]) -> Seen:
@@ -38,59 +28,9 @@ def replaced_of(refs: SeenRefs, table: list[int], dot: int) -> Seen:
     return seen
 
 
-def cells_of(refs: CellRefs, table: list[int]) -> CellsSeen:
-    """Counter cells seen, by the dot that opened each."""
-    if not refs:
-        return {}
-    try:
-        return {pack(table[ref], seq, place): amount_of(total) for ref, seq, place, total in refs}
-    except IndexError:
-        raise RemoteProtocolError("bad-record", "names a log outside its table") from None
-
-
-def sums_of(refs: CellRefs, table: list[int]) -> dict[int, Doubles]:
-    """Counter cells of scores seen, by the dot that opened each."""
-    try:
-        return {pack(table[ref], seq, place): _sum_of(total) for ref, seq, place, total in refs}
-    except IndexError:
-        raise RemoteProtocolError("bad-record", "names a log outside its table") from None
-
-
-def _sum_of(total: Number | Sum) -> Doubles:
-    if not isinstance(total, list):
-        raise RemoteProtocolError("bad-record", "not a sum")
-    return tuple(total)
-
-
-def amount_of(number: Number | Sum) -> Amount:
+def amount_of(number: Number) -> Amount:
     """A number from an operation."""
-    amount = None if isinstance(number, list) else from_wire(number)
+    amount = from_wire(number)
     if amount is None:
         raise RemoteProtocolError("bad-record", "not a number")
     return amount
-
-
-def counted(
-    op: Increment | HashIncrement, table: list[int], dot: int
-) -> tuple[int, int, Amount, Amount]:
-    """(cell, previous, before, total) of an increment."""
-    if op.cell is None or op.previous is None:
-        return dot, dot, 0, amount_of(op.total)
-    number = table[0]
-    return (
-        pack(number, *op.cell),
-        pack(number, *op.previous),
-        amount_of(op.before),
-        amount_of(op.total),
-    )
-
-
-def score_counted(
-    op: ScoreIncrement, table: list[int], dot: int
-) -> tuple[int, int, Doubles, Doubles]:
-    """(cell, previous, before, total) of a score's increment."""
-    if op.cell is None or op.previous is None:
-        return dot, dot, (), tuple(op.total)
-    number = table[0]
-    cell, previous = pack(number, *op.cell), pack(number, *op.previous)
-    return cell, previous, tuple(op.before), tuple(op.total)

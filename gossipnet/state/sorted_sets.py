@@ -10,9 +10,7 @@ from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import Seen, see
 from gossipnet.state.errors import NotANumber, WrongType
 from gossipnet.state.operations import ScoreIncrement, ScoreRemove, ScoreSet
-from gossipnet.state.references import replaced_of, score_counted, seen_of, sums_of
-from gossipnet.state.strings import own
-from gossipnet.state.types.doubles import Doubles, exact
+from gossipnet.state.references import replaced_of, seen_of
 from gossipnet.state.types.entry import ZSET, Compound, compound_of
 from gossipnet.state.types.ordered import Ordered
 from gossipnet.state.types.scores import Scores
@@ -62,13 +60,8 @@ class SortedSets(Writer):
         self._bury(batch, key)
         pairs = list(dict(pairs).items())
         seen = _seen_of_members(held, (name for name, _score in pairs))
-        refs = [
-            (name, batch.cells(cells))
-            for name, _score in pairs
-            if held is not None and (cells := held.cells_of(name)) is not None
-        ]
         new = len(pairs) if held is None else sum(name not in held.shown for name, _ in pairs)
-        operation = ScoreSet(key, pairs, batch.seen(seen), refs)
+        operation = ScoreSet(key, pairs, batch.seen(seen))
         self._do(batch, operation, size + len(key))
         return new
 
@@ -82,19 +75,9 @@ class SortedSets(Writer):
         current = 0.0 if held is None else held.shown.get(name, 0.0)
         if isnan(current + by):
             raise NotANumber
-        batch = self._begin(key, len(name) + 128)
+        batch = self._begin(key, len(name) + 64)
         self._bury(batch, key)
-        cell = previous = None
-        before: Doubles = ()
-        counted = None if held is None else held.own_cell(name, batch.number)
-        if counted is not None:
-            cell, previous, before = own(counted[0]), own(counted[1].dot), counted[1].total
-        total = exact((*before, by))
-        self._do(
-            batch,
-            ScoreIncrement(key, name, cell, previous, list(before), list(total)),
-            len(key) + len(name) + 9 * (len(before) + len(total)) + 32,
-        )
+        self._do(batch, ScoreIncrement(key, name, by), len(key) + len(name) + 32)
         return self.scores(key)[name]
 
     def score_remove(self, key: bytes, names: Iterable[bytes]) -> int:
@@ -108,12 +91,7 @@ class SortedSets(Writer):
         size = sum(len(name) + 8 for name in present)
         batch = self._begin(key, size)
         seen = _seen_of_members(held, present)
-        refs = [
-            (name, batch.cells(cells))
-            for name in present
-            if (cells := held.cells_of(name)) is not None
-        ]
-        operation = ScoreRemove(key, present, batch.seen(seen), refs)
+        operation = ScoreRemove(key, present, batch.seen(seen))
         self._do(batch, operation, size + len(key))
         return len(present)
 
@@ -150,20 +128,19 @@ def _part(compound: Compound) -> Scores:
 def apply_score_set(core: Core, op: ScoreSet, table: list[int], dot: int) -> str:
     """Assign scores."""
     seen = replaced_of(op.seen, table, dot)
-    cells = {name: sums_of(refs, table) for name, refs in op.member_cells}
     compound = compound_of(core.raw(op.key))
     scores = _part(compound)
     for name, score in op.pairs:
-        if scores.assign(name, score, dot, seen, cells.get(name, {}), core.order_of):
+        if scores.assign(name, score, dot, seen, core.order_of):
             core.note("zset", op.key, scores.bases_of(name), name)
     core.settle(op.key, compound)
     return "zadd"
 
 
-def apply_score_increment(core: Core, op: ScoreIncrement, table: list[int], dot: int) -> str:
-    """Move one author's counter cell of a score on."""
+def apply_score_increment(core: Core, op: ScoreIncrement, _table: list[int], dot: int) -> str:
+    """Add to a score."""
     compound = compound_of(core.raw(op.key))
-    _part(compound).count(op.name, dot, *score_counted(op, table, dot))
+    _part(compound).count(op.name, dot, op.by)
     core.settle(op.key, compound)
     return "zincr"
 
@@ -174,10 +151,9 @@ def apply_score_remove(core: Core, op: ScoreRemove, table: list[int], dot: int) 
     if not isinstance(entry, Compound) or ZSET not in (entry.parts or {}):
         return ""
     seen = seen_of(op.seen, table)
-    cells = {name: sums_of(refs, table) for name, refs in op.member_cells}
     scores = _part(entry)
     for name in op.names:
-        scores.take(name, seen, cells.get(name, {}), core.order_of)
+        scores.take(name, seen, core.order_of)
         if name in scores.shown:
             core.note("remove", op.key, scores.dots_of(name), name)
     core.settle(op.key, entry)

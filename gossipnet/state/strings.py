@@ -9,8 +9,8 @@ from gossipnet.state.batch import Batch
 from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import LOW_MASK, Seen, covers, see
 from gossipnet.state.errors import NotAFloat, NotAnInteger, OutOfRange, TooLarge, WrongType
-from gossipnet.state.operations import CellRefs, Expire, Increment, Own, Set
-from gossipnet.state.references import cells_of, counted, replaced_of
+from gossipnet.state.operations import Expire, Increment, Set
+from gossipnet.state.references import amount_of, replaced_of
 from gossipnet.state.types.entry import Compound, compound_of
 from gossipnet.state.types.expiry import NEVER, Expiry
 from gossipnet.state.types.number import (
@@ -18,7 +18,6 @@ from gossipnet.state.types.number import (
     Amount,
     add,
     rounded,
-    sayable,
     to_wire,
     written,
 )
@@ -80,20 +79,17 @@ class Strings(Writer):
             self._clear(batch, key, entry)
             entry = self.raw(key)
         seen: Seen = {}
-        cells: CellRefs = []
         if type(entry) is Register:
             if entry.rivals is None and entry.cells is None:
                 seen[entry.dot >> 56] = entry.dot & LOW_MASK
             else:
                 see(seen, entry.dots())
-                cells = self._cells_of(batch, entry)
         elif isinstance(entry, Compound):
             if entry.string is not None:
                 see(seen, entry.string.dots())
-                cells = self._cells_of(batch, entry.string)
             if entry.expiry is not None and not keep_ttl:
                 see(seen, entry.expiry.deadlines)
-        operation = Set(key, value, keep_ttl, batch.seen(seen) if seen else [], cells)
+        operation = Set(key, value, keep_ttl, batch.seen(seen) if seen else [])
         self._do(batch, operation, len(key) + len(value))
         if deadline_ms is not None:
             self._set_deadline(batch, key, deadline_ms)
@@ -111,7 +107,7 @@ class Strings(Writer):
         total = current + by
         if not -LIMIT < total < LIMIT:
             raise OutOfRange
-        self._count(key, register, by)
+        self._count(key, by)
         return total
 
     def increment_float(self, key: bytes, by: Decimal) -> bytes:
@@ -121,21 +117,13 @@ class Strings(Writer):
         if current is None:
             raise NotAFloat
         step, total = _float_step(current, by)
-        self._count(key, register, step)
+        self._count(key, step)
         return written(total)
 
-    def _count(self, key: bytes, register: Register | None, by: Amount) -> None:
+    def _count(self, key: bytes, by: Amount) -> None:
         batch = self._begin(key, 64)
         self._bury(batch, key)
-        cell, previous, before = own_cell(register, batch)
-        total = add(before, by)
-        if not sayable(total):
-            raise OutOfRange
-        self._do(
-            batch,
-            Increment(key, cell, previous, to_wire(before), to_wire(total)),
-            len(key) + 32,
-        )
+        self._do(batch, Increment(key, to_wire(by)), len(key) + 32)
 
     def expire(self, key: bytes, deadline_ms: int | None) -> None:
         """Set when a key that shows ends, or that it never does (None)."""
@@ -150,21 +138,6 @@ class Strings(Writer):
         if entry.expiry is not None:
             see(seen, entry.expiry.deadlines)
         self._do(batch, Expire(key, deadline_ms, batch.seen(seen)), len(key) + 16)
-
-
-def own_cell(register: Register | None, batch: Batch) -> tuple[Own | None, Own | None, Amount]:
-    """(cell, previous, before) with which an increment of this node goes on."""
-    held = None if register is None else register.own_cell(batch.number)
-    if held is None:
-        return None, None, 0
-    opened, cell = held
-    return own(opened), own(cell.dot), cell.total
-
-
-def own(dot: int) -> Own:
-    """A dot of the own log as it goes into an operation."""
-    low = dot & LOW_MASK
-    return low >> 16, low & 0xFFFF
 
 
 def _float_step(current: Amount, by: Decimal) -> tuple[Amount, Amount]:
@@ -182,10 +155,10 @@ def _float_step(current: Amount, by: Decimal) -> tuple[Amount, Amount]:
 
 def apply_set(core: Core, op: Set, table: list[int], dot: int) -> str:
     """Assign a string."""
-    seen, cells = replaced_of(op.seen, table, dot), cells_of(op.cells, table)
+    seen = replaced_of(op.seen, table, dot)
     entry = core.entries.get(op.key)
     if type(entry) is Register and not op.keep:
-        if entry.assign(dot, op.value, seen, cells, core.order_of):
+        if entry.assign(dot, op.value, seen, core.order_of):
             core.note("string", op.key, entry.bases())
         return "set"
     if entry is None:
@@ -198,7 +171,7 @@ def apply_set(core: Core, op: Set, table: list[int], dot: int) -> str:
         compound.expiry.remove(seen)
     if compound.string is None:
         compound.string = Register()
-    if compound.string.assign(dot, op.value, seen, cells, core.order_of):
+    if compound.string.assign(dot, op.value, seen, core.order_of):
         core.note("string", op.key, compound.string.bases())
     if op.keep:
         if compound.expiry is None:
@@ -208,24 +181,24 @@ def apply_set(core: Core, op: Set, table: list[int], dot: int) -> str:
     return "set"
 
 
-def apply_increment(core: Core, op: Increment, table: list[int], dot: int) -> str:
-    """Move one author's counter cell on."""
-    cell, previous, before, total = counted(op, table, dot)
+def apply_increment(core: Core, op: Increment, _table: list[int], dot: int) -> str:
+    """Add to a counter."""
+    by = amount_of(op.by)
     entry = core.entries.get(op.key)
     if type(entry) is Register:
-        entry.count(dot, cell, previous, before, total)
+        entry.count(dot, by)
         return "incrby"
     if entry is None:
         entry = core.hidden.get(op.key)
         if entry is None:
             register = Register()
-            register.count(dot, cell, previous, before, total)
+            register.count(dot, by)
             core.show(op.key, register)
             return "incrby"
     compound = compound_of(entry)
     if compound.string is None:
         compound.string = Register()
-    compound.string.count(dot, cell, previous, before, total)
+    compound.string.count(dot, by)
     core.settle(op.key, compound)
     return "incrby"
 

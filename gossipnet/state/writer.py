@@ -13,15 +13,8 @@ from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import Seen, see
 from gossipnet.state.errors import KeyspaceError, TooLarge, WritesRefused
 from gossipnet.state.logs import Logs
-from gossipnet.state.operations import (
-    KEY_MAX,
-    AnyOperation,
-    CellRefs,
-    Delete,
-    PartCells,
-    SeenRefs,
-)
-from gossipnet.state.types.entry import HASH, Compound, Entry
+from gossipnet.state.operations import KEY_MAX, AnyOperation, Delete
+from gossipnet.state.types.entry import Compound, Entry
 from gossipnet.state.types.register import Register
 
 VALUE_MAX = 1 << 20
@@ -93,30 +86,11 @@ class Writer(Core):
 
     # -- what has been seen --------------------------------------------------------------------
 
-    def _seen_of_register(self, batch: Batch, register: Register) -> tuple[SeenRefs, CellRefs]:
-        seen: Seen = {}
-        see(seen, register.dots())
-        return batch.seen(seen), self._cells_of(batch, register)
-
-    @staticmethod
-    def _cells_of(batch: Batch, register: Register | None) -> CellRefs:
-        return [] if register is None or register.cells is None else batch.cells(register.cells)
-
     def _delete_operation(self, batch: Batch, key: bytes, entry: Entry) -> Delete:
         """Remove all of an entry, or of an expired one what was written before its deadline."""
         seen: Seen = {}
         see(seen, self._dots_to_delete(entry))
-        if isinstance(entry, Register):
-            return Delete(key, batch.seen(seen), self._cells_of(batch, entry), [])
-        parts: PartCells = [
-            (HASH, name, self._cells_of(batch, register))
-            for fields in (entry.fields, None if entry.ends is None else entry.ends.ended)
-            for name, register in (fields or {}).items()
-            if register.cells is not None
-        ]
-        for kind, part in (entry.parts or {}).items():
-            parts += [(kind, name, batch.cells(cells)) for name, cells in part.cells()]
-        return Delete(key, batch.seen(seen), self._cells_of(batch, entry.string), parts)
+        return Delete(key, batch.seen(seen))
 
     def _dots_to_delete(self, entry: Entry) -> Iterator[int]:
         if isinstance(entry, Register) or entry.deadline() > self.wall_ms:
@@ -130,9 +104,7 @@ class Writer(Core):
                 yield dot
 
     def _clear(self, batch: Batch, key: bytes, entry: Entry) -> None:
-        operation = self._delete_operation(batch, key, entry)
-        names = sum(len(name) + 8 for _kind, name, _cells in operation.part_cells)
-        self._do(batch, operation, len(key) + names)
+        self._do(batch, self._delete_operation(batch, key, entry), len(key))
 
     def _replace(self, key: bytes, size: int) -> Batch:
         """Make sure of room for what comes, then remove what is there."""

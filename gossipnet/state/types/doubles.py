@@ -1,73 +1,59 @@
 """Exact sums of doubles, for the scores of sorted sets.
 
-A sum of doubles is in general no double. It is kept as few doubles that add up to it exactly: the
-nearest one, the nearest to what is left, and so on (Shewchuk 1997, "Adaptive Precision
-Floating-Point Arithmetic", section 2). What shows is rounded once, from the exact sum: so all
-replicas show the same bits, in whatever order contributions came. An infinity and its opposite
-cancel.
+A sum of doubles is in general no double, but every double is a whole number times a power of two,
+and so is every sum of them: it is kept as that, however many there are, at 2,200 bits or so at
+most. What shows is rounded once, from the exact sum: so all replicas show the same bits, in
+whatever order contributions came. An infinity and its opposite cancel.
 """
 
-from collections.abc import Iterable
-from fractions import Fraction
-from math import copysign, fsum, inf, isfinite, isnan
+from math import inf, isfinite
 
-Doubles = tuple[float, ...]
-"""A sum; the empty one is zero."""
+Sum = tuple[int, int, int]
+"""(infinities, n, e) for n * 2^e, with an odd n, or zeros; negative infinities count against
+positive ones."""
 
-PARTS_MAX = 48
-"""Doubles reach from 2^-1074 to 2^1024: 40 of them say any sum, a few more count infinities."""
-_INFINITIES = 4
-_LARGEST = float.fromhex("0x1.fffffffffffffp+1023")
+ZERO: Sum = (0, 0, 0)
 
 
-def rounded(parts: Iterable[float]) -> float:
-    """The sum as the nearest double; infinite beyond the largest."""
-    parts = list(parts)
-    if len(parts) == 1:
-        return parts[0]  # -0.0, which fsum would lose
+def of(number: float) -> Sum:
+    """One double, not NaN, as a sum."""
+    if not isfinite(number):
+        return (1 if number > 0 else -1), 0, 0
+    whole, parts = number.as_integer_ratio()  # in lowest terms; parts is a power of two
+    return 0, *_odd(whole, 1 - parts.bit_length())
+
+
+def plus(one: Sum, other: Sum) -> Sum:
+    """Exact sum."""
+    infinities, n, e = one
+    more, m, f = other
+    if not m:
+        return infinities + more, n, e
+    if not n:
+        return infinities + more, m, f
+    lowest = min(e, f)
+    return infinities + more, *_odd((n << e - lowest) + (m << f - lowest), lowest)
+
+
+def minus(one: Sum, other: Sum) -> Sum:
+    """Exact difference."""
+    infinities, n, e = other
+    return plus(one, (-infinities, -n, e))
+
+
+def rounded(total: Sum) -> float:
+    """The nearest double (of two, the even one); infinite beyond the largest."""
+    infinities, n, e = total
+    if infinities:
+        return inf if infinities > 0 else -inf
     try:
-        return fsum(parts)
-    except (OverflowError, ValueError):  # huge steps between, or opposite infinities
-        finite, infinities = _parted(parts)
-        return copysign(inf, infinities) if infinities else _nearest(sum(map(Fraction, finite)))
-
-
-def exact(parts: Iterable[float]) -> Doubles:
-    """The same sum in as few doubles as it takes."""
-    parts = list(parts)
-    finite, infinities = _parted(parts)
-    infinities = max(-_INFINITIES, min(_INFINITIES, infinities))
-    found = [copysign(inf, infinities)] * abs(infinities)
-    if len(finite) == 1:
-        return (*found, finite[0])
-    left = sum(map(Fraction, finite), Fraction())
-    while left and len(found) < PARTS_MAX:
-        nearest = max(-_LARGEST, min(_LARGEST, _nearest(left)))
-        found.append(nearest)
-        left -= Fraction(nearest)
-    return tuple(found)
-
-
-def negated(parts: Doubles) -> Doubles:
-    """Its opposite."""
-    return tuple(-part for part in parts)
-
-
-def sound(parts: Iterable[float]) -> bool:
-    """Whether all of them are numbers."""
-    return not any(map(isnan, parts))
-
-
-def _parted(parts: list[float]) -> tuple[list[float], int]:
-    """(finite ones, how many infinities are left over)."""
-    finite = [part for part in parts if isfinite(part)]
-    if len(finite) == len(parts):
-        return finite, 0
-    return finite, sum(1 if part > 0 else -1 for part in parts if not isfinite(part))
-
-
-def _nearest(number: Fraction | int) -> float:
-    try:
-        return float(number)
+        return float(n << e) if e >= 0 else n / (1 << -e)
     except OverflowError:
-        return inf if number > 0 else -inf
+        return inf if n > 0 else -inf
+
+
+def _odd(n: int, e: int) -> tuple[int, int]:
+    if not n:
+        return 0, 0
+    zeros = (n & -n).bit_length() - 1
+    return n >> zeros, e + zeros

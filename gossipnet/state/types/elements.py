@@ -8,14 +8,13 @@ An element is one flat tuple: its path, the dot that inserted it, its content. T
 below all numbers, so that an element sorts before the elements whose paths begin with its own.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from gossipnet.state.dots import Seen, covers
-from gossipnet.state.types.doubles import Doubles
 from gossipnet.state.types.ordered import Ordered
 from gossipnet.state.types.places import Path
-from gossipnet.state.types.register import Cell, Order, Register
+from gossipnet.state.types.register import Order, Register
 
 Element = tuple[Any, ...]
 """``(*path, dot - _FAR, content)``; the content is a `Register` once there was an LSET."""
@@ -83,10 +82,6 @@ class Elements:
         for element in self.order:
             yield from dots_of(element)
 
-    def cells(self) -> Iterator[tuple[bytes, Mapping[int, Cell[Doubles]]]]:
-        """None: lists do not count."""
-        yield from ()
-
     # -- changing ------------------------------------------------------------------------------
 
     def insert(self, path: Path, values: Sequence[bytes], dot: int) -> None:
@@ -111,7 +106,7 @@ class Elements:
         if not isinstance(register, Register):
             register = Register(birth_of(element), register)
             self.order.replace(element, (*name, register))
-        return register.assign(dot, value, seen, {}, order)
+        return register.assign(dot, value, seen, order)
 
     def take(self, first: Mark, last: Mark, seen: Seen, order: Order) -> "list[list[int]]":
         """Take away what was seen of the elements from ``first`` to ``last``.
@@ -145,7 +140,7 @@ class Elements:
         element = self._find(name)
         return [] if element is None else list(dots_of(element))
 
-    def remove(self, seen: Seen, cells: dict[bytes, dict[int, Doubles]], order: Order) -> None:
+    def remove(self, seen: Seen, order: Order) -> None:
         """DEL: take away what was seen of all of them."""
         self.order = Ordered(element for element in self.order if _kept(element, seen, order))
 
@@ -167,7 +162,7 @@ def _kept(element: Element, seen: Seen, order: Order) -> bool:
     """Take what was seen of an element; whether any of it is left."""
     content = element[-1]
     if isinstance(content, Register):
-        content.remove(seen, {}, order)
+        content.remove(seen, order)
         return bool(content)
     return not covers(seen, birth_of(element))
 

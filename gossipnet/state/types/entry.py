@@ -5,15 +5,14 @@ concurrent writes made one key several types, all of them are kept and one shows
 `KINDS`. DEL clears whatever it saw of all of them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from gossipnet.state.dots import Seen
-from gossipnet.state.types.doubles import Doubles
 from gossipnet.state.types.expiry import NEVER, Expiry
 from gossipnet.state.types.fields import FieldEnds
 from gossipnet.state.types.members import Members, all_dots
-from gossipnet.state.types.register import Cell, Order, Register
+from gossipnet.state.types.register import Order, Register
 
 KINDS = ("string", "hash", "set", "zset", "list", "stream", "hyperloglog")
 """All types in the order in which one shows when concurrent writes made a key several of them."""
@@ -36,11 +35,7 @@ class Part(Protocol):
         """Every dot held."""
         ...
 
-    def cells(self) -> Iterator[tuple[bytes, Mapping[int, Cell[Doubles]]]]:
-        """Counter cells by the name they belong to; nothing for types that do not count."""
-        ...
-
-    def remove(self, seen: Seen, cells: dict[bytes, dict[int, Doubles]], order: Order) -> None:
+    def remove(self, seen: Seen, order: Order) -> None:
         """DEL: take away what was seen."""
         ...
 

@@ -12,7 +12,6 @@ from gossipnet.state.operations import Number
 
 LIMIT = 1 << 59
 """As in Redis Active-Active: room for 16 concurrent additions in 63 bits."""
-_WIRE_MAX = 1 << 62
 _CONTEXT = Context(prec=120)
 _PLACES = Decimal(1).scaleb(-17)
 _INTEGER = re.compile(rb"-?(?:[1-9][0-9]{0,18}|0)")
@@ -82,11 +81,6 @@ def written(amount: Amount) -> bytes:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return b"0" if text in ("-0", "") else text.encode("ascii")
-
-
-def sayable(total: Amount) -> bool:
-    """Whether an operation can say this total of a counter cell: other nodes refuse the rest."""
-    return abs(total) <= _WIRE_MAX if isinstance(total, int) else abs(total) < LIMIT
 
 
 def to_wire(amount: Amount) -> Number:

@@ -7,34 +7,28 @@ beside the score that shows. The order by score is made when it is first asked f
 then on.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from gossipnet.state.dots import Seen, covers
-from gossipnet.state.types.doubles import Doubles, negated, rounded
+from gossipnet.state.types.cells import Arithmetic
+from gossipnet.state.types.doubles import ZERO, Sum, minus, of, plus, rounded
 from gossipnet.state.types.ordered import Ordered
-from gossipnet.state.types.register import Cell, Order, Versions
-
-SumsSeen = dict[int, Doubles]
-"""Dot that opened a cell -> the cell's total as it was seen."""
+from gossipnet.state.types.register import Order, Versions
 
 
-class Score(Versions[float, Doubles]):
+class Score(Versions[float, Sum]):
     """One member's score."""
 
     __slots__ = ()
 
     nothing = 0.0
-    zero: Doubles = ()
+    arithmetic = Arithmetic(ZERO, plus, minus)
 
     def shown(self) -> float:
         """The score: the exact sum of everything, rounded once."""
         if self.cells is None:
             return self.value
-        parts = [self.value] if self.dot else []
-        for cell in self.cells.values():
-            parts += cell.total
-            parts += negated(cell.gone)
-        return rounded(parts)
+        return rounded(plus(of(self.value), self.cells.total))
 
 
 class Scores:
@@ -88,27 +82,9 @@ class Scores:
         held = self._held.get(name)
         return held.bases() if isinstance(held, Score) else self.dots_of(name)
 
-    def cells(self) -> Iterator[tuple[bytes, Mapping[int, Cell[Doubles]]]]:
-        """Counter cells of the members that have any."""
-        for name, held in self._held.items():
-            if not isinstance(held, int) and held.cells is not None:
-                yield name, held.cells
-
-    def cells_of(self, name: bytes) -> Mapping[int, Cell[Doubles]] | None:
-        """Counter cells of one member."""
-        held = self._held.get(name)
-        return held.cells if isinstance(held, Score) else None
-
-    def own_cell(self, name: bytes, number: int) -> tuple[int, Cell[Doubles]] | None:
-        """The open cell that the log with this number has at a member."""
-        held = self._held.get(name)
-        return held.own_cell(number) if isinstance(held, Score) else None
-
     # -- changing ------------------------------------------------------------------------------
 
-    def assign(
-        self, name: bytes, score: float, dot: int, seen: Seen, cells: SumsSeen, order: Order
-    ) -> bool:
+    def assign(self, name: bytes, score: float, dot: int, seen: Seen, order: Order) -> bool:
         """ZADD: replace what was seen; returns whether another score was concurrent."""
         held = self._held.get(name)
         if held is None or (isinstance(held, int) and covers(seen, held)):
@@ -116,32 +92,30 @@ class Scores:
             self._show(name, score)
             return False
         full = self._full(name, held)
-        contested = full.assign(dot, score, seen, cells, order)
+        contested = full.assign(dot, score, seen, order)
         self._settle(name, full)
         return contested
 
-    def count(
-        self, name: bytes, dot: int, cell: int, previous: int, before: Doubles, total: Doubles
-    ) -> None:
-        """ZINCRBY: move one author's cell on."""
+    def count(self, name: bytes, dot: int, by: float) -> None:
+        """ZINCRBY."""
         full = self._full(name, self._held.get(name))
-        full.count(dot, cell, previous, before, total)
+        full.count(dot, of(by))
         self._settle(name, full)
 
-    def take(self, name: bytes, seen: Seen, cells: SumsSeen, order: Order) -> None:
+    def take(self, name: bytes, seen: Seen, order: Order) -> None:
         """ZREM: take away what was seen of one member."""
         held = self._held.get(name)
         if held is None or (isinstance(held, int) and not covers(seen, held)):
             return
         full = self._full(name, held)
-        full.remove(seen, cells, order)
+        full.remove(seen, order)
         self._settle(name, full)
 
-    def remove(self, seen: Seen, cells: dict[bytes, SumsSeen], order: Order) -> None:
+    def remove(self, seen: Seen, order: Order) -> None:
         """DEL: take away what was seen of all of them."""
         self._order = None  # sorted anew if anything is left
         for name in list(self._held):
-            self.take(name, seen, cells.get(name, {}), order)
+            self.take(name, seen, order)
 
     def _full(self, name: bytes, held: int | Score | None) -> Score:
         if isinstance(held, Score):
@@ -186,8 +160,5 @@ def _written(held: int | Score, shown: float, name: Callable[[int], str]) -> obj
         held.dot and name(held.dot),
         held.value,
         sorted((name(dot), value) for dot, value in (held.rivals or {}).items()),
-        sorted(
-            (name(opened), name(cell.dot), cell.total, cell.gone)
-            for opened, cell in (held.cells or {}).items()
-        ),
+        sorted((name(cell.dot), cell.total) for cell in held.cells or ()),
     )

@@ -10,12 +10,11 @@ operations need not be kept for anybody.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from gossipnet.state.dots import Seen, covers
-from gossipnet.state.types.doubles import Doubles
 from gossipnet.state.types.loglog import REGISTERS, estimate
-from gossipnet.state.types.register import Cell, Order
+from gossipnet.state.types.register import Order
 
 DENSE_ABOVE = 512
 """Registers that are kept one by one; with more an array of all is smaller."""
@@ -143,10 +142,6 @@ class Sketch:
             yield begun
             yield from generation.dots()
 
-    def cells(self) -> Iterator[tuple[bytes, Mapping[int, Cell[Doubles]]]]:
-        """Nothing: it does not count in cells."""
-        yield from ()
-
     def add(self, hits: Hits, dot: int, begun: Iterable[int], order: Order) -> bool:
         """PFADD to those of these generations that are left; whether any is."""
         self._count = None
@@ -168,7 +163,7 @@ class Sketch:
         self.generations[dot] = Generation()
         self.generations[dot].raise_to(hits, dot, order)
 
-    def remove(self, seen: Seen, _cells: object, _order: Order) -> None:
+    def remove(self, seen: Seen, _order: Order) -> None:
         """DEL: end the generations that were seen."""
         self._count = None
         for birth in [birth for birth in self.generations if covers(seen, birth)]:

@@ -11,13 +11,12 @@ replicated is where it began and up to where everything read was acknowledged (`
 only rises); who reads what is each node's own affair (`consumers`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from gossipnet.state.dots import Seen, covers
 from gossipnet.state.types.consumers import Consumers
-from gossipnet.state.types.doubles import Doubles
 from gossipnet.state.types.ordered import Ordered
-from gossipnet.state.types.register import Cell, Order
+from gossipnet.state.types.register import Order
 
 Id = tuple[int, int]
 """(milliseconds, sequence): what XADD answers as ``ms-seq``."""
@@ -166,10 +165,6 @@ class Stream:
         for group in self.groups.values():
             yield from group.dots()
 
-    def cells(self) -> Iterator[tuple[bytes, Mapping[int, Cell[Doubles]]]]:
-        """Nothing: it does not count in cells."""
-        yield from ()
-
     # -- changing ------------------------------------------------------------------------------
 
     def add(self, entries: Iterable[tuple[Id, tuple[bytes, ...]]], dot: int, log: bytes) -> None:
@@ -263,7 +258,7 @@ class Stream:
             ):
                 creation.acked, creation.acked_dot = upto, dot
 
-    def remove(self, seen: Seen, _cells: object, _order: Order) -> None:
+    def remove(self, seen: Seen, _order: Order) -> None:
         """DEL: take away what was seen, and every group of a stream that is no more."""
         if all(covers(seen, entry[3]) for entry in self.entries):
             self.entries = Ordered()
