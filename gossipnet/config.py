@@ -20,7 +20,9 @@ SOCKET_FILE = "gossipnet.sock"
 # sun_path holds the path and a closing zero byte: unix(7) on Linux, sys/un.h on macOS.
 SOCKET_PATH_LIMIT = 103 if sys.platform == "darwin" else 107
 
-_OUTSIDE = frozenset({"HOME", "PASSPHRASE", "VECTORS", "REQUIRE_ALL"})  # not settings of a daemon
+_OUTSIDE = frozenset(
+    {"HOME", "PASSPHRASE", "RECOVERY", "TOKEN", "VECTORS", "REQUIRE_ALL"}
+)  # not settings of a daemon
 
 
 class Settings(NamedTuple):

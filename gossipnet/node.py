@@ -271,6 +271,7 @@ async def _build(
             zone=settings.zone,
             software=f"gossipnet/{gossipnet.__version__}",
             secret=secret,
+            pq=PostQuantum(settings.pq),
         ),
         rng=random.Random(os.urandom(32)),
         entropy=os.urandom,

@@ -186,7 +186,8 @@ def handshakes(drawn: dict[str, tuple[str, str]]) -> Vectors:
             _link("hybrid offered, plain chosen", prefer, off, b""),
             _link("plain, with a mesh secret", off, off, b"the secret of the vectors"),
         ]
-    return {"wall": WALL, "kem": kem, "links": links, "join": _join()}
+        joins = {"join": _join(hybrid=False), "join_hybrid": _join(hybrid=True)}
+    return {"wall": WALL, "kem": kem, "links": links, **joins}
 
 
 @contextmanager
@@ -243,7 +244,7 @@ def _link(name: str, dialling: PostQuantum, answering: PostQuantum, secret: byte
     }
 
 
-def _join() -> Vectors:
+def _join(hybrid: bool) -> Vectors:
     ada = identities()["ada"]
     assert ada.issuer is not None
     invitations = Invitations()
@@ -257,11 +258,14 @@ def _join() -> Vectors:
         addresses=("192.0.2.1:7117",),
         wall=WALL,
         entropy=expand(SEED + b" token"),
+        hybrid=hybrid,
     )
-    tapes = Tape("newcomer"), Tape("issuer")
+    sort = " of a hybrid join" if hybrid else ""
+    tapes = Tape(f"newcomer{sort}"), Tape(f"issuer{sort}")
     key = SecretKey.from_seed(expand(SEED + b" newcomer's key")(32))
-    joiner = Joiner(token, key, "eve", entropy=tapes[0])
-    answer = JoinAnswer(ada, invitations, tapes[1], ("192.0.2.1:7117",))
+    pq = PostQuantum.PREFER if hybrid else PostQuantum.OFF
+    joiner = Joiner(token, key, "eve", entropy=tapes[0], pq=pq)
+    answer = JoinAnswer(ada, invitations, tapes[1], ("192.0.2.1:7117",), pq=pq)
     flights: list[Vectors] = []
     while not joiner.finished:
         for who, take, receive in (

@@ -6,11 +6,35 @@ from gossipnet.cli.connection import ask, open_client
 from gossipnet.cli.durations import parse_duration, told
 from gossipnet.cli.options import Command, add_socket
 from gossipnet.cli.terminal import next_step, plain, put, put_json, say
+from gossipnet.errors import UsageError
+
+ROLES = ("member", "observer", "relay", "issuer", "revoker")
+_LONGEST = 366 * 86_400
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
+    add_rights(parser)
     parser.add_argument(
-        "--role", choices=("member", "issuer", "revoker"), default="member", help="default member"
+        "--ttl",
+        type=parse_duration,
+        default=3600.0,
+        metavar="TIME",
+        help="how long the token can be used: default 1h, up to 366d",
+    )
+    parser.add_argument(
+        "--uses", type=_uses, default=1, metavar="N", help="how many machines (default 1)"
+    )
+    add_socket(parser)
+
+
+def add_rights(parser: argparse.ArgumentParser) -> None:
+    """The options that say what a newcomer becomes, as an issuer and `sign` take them."""
+    parser.add_argument(
+        "--role",
+        choices=ROLES,
+        default="member",
+        help="member (default), observer (reads only), relay (passes on, neither reads nor "
+        "writes), issuer (lets others in) or revoker",
     )
     parser.add_argument(
         "--allow",
@@ -18,15 +42,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=_capability,
         help="what the new node may do: read:, write:sensors: or manage:; may be repeated "
-        "(default: read and write everything)",
+        "(default: what its role means)",
     )
-    parser.add_argument(
-        "--ttl", type=parse_duration, default=3600.0, metavar="TIME", help="default 1h"
-    )
-    parser.add_argument(
-        "--uses", type=_uses, default=1, metavar="N", help="how many machines (default 1)"
-    )
-    add_socket(parser)
 
 
 def _capability(written: str) -> str:
@@ -45,6 +62,10 @@ def _uses(written: str) -> int:
 
 
 def _execute(arguments: argparse.Namespace) -> int:
+    if arguments.ttl > _LONGEST or round(arguments.ttl) < 1:
+        raise UsageError(
+            f"--ttl {told(arguments.ttl)} is out of range: a token is valid from 1s to 366d"
+        )
     words = ["GOSSIP", "INVITE", "ROLE", arguments.role, "USES", str(arguments.uses)]
     words += ["TTL", str(round(arguments.ttl))]
     for capability in arguments.allow or ():
@@ -67,6 +88,7 @@ COMMANDS = {
         _execute,
         "gossipnet invite\n"
         "gossipnet invite --ttl 15m --uses 10\n"
-        "gossipnet invite --allow read: --allow write:sensors:",
+        "gossipnet invite --allow read: --allow write:sensors:\n"
+        "gossipnet invite --role observer          one that reads, and writes nothing",
     )
 }

@@ -4,13 +4,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gossipnet.cli.init import add_name, node_name
 from gossipnet.cli.options import Command, home_of, settings_of, suggestion
 from gossipnet.cli.terminal import next_step, put_json, say
-from gossipnet.config import join_address, split_address
+from gossipnet.config import Settings, join_address, split_address
 from gossipnet.errors import NotFound, UsageError, UserError
 
 if TYPE_CHECKING:
@@ -47,9 +48,11 @@ def _execute(arguments: argparse.Namespace) -> int:
             raise UsageError("give the token once: as a word, or with --token-file")
         given, addresses = None, [given, *addresses]
     elif arguments.token_file is None and given is None:
-        raise UsageError(
-            "which token? `gossipnet invite` on a member prints one: gossipnet join TOKEN"
-        )
+        given = token_of_environment()
+        if given is None:
+            raise UsageError(
+                "which token? `gossipnet invite` on a member prints one: gossipnet join TOKEN"
+            )
     addresses = checked_addresses(addresses)
     name = node_name(arguments.name)
     token = read_token(given, arguments.token_file)
@@ -63,7 +66,7 @@ def _execute(arguments: argparse.Namespace) -> int:
         node = _already(arguments, home, token)
         say(f"{home_of(arguments)} holds a node of this mesh already; the token was not used")
     else:
-        node = enrol_now(home, token, name, addresses, settings.mesh_secret)
+        node = enrol_now(home, token, name, addresses, settings, exact=arguments.name is not None)
     _tell(arguments, node)
     next_step(suggestion(arguments, "run"), always=True)
     return 0
@@ -97,6 +100,11 @@ def read_token(given: str | None, file: str | None) -> str:
     return token
 
 
+def token_of_environment() -> str | None:
+    """What GOSSIPNET_TOKEN says, for machines that nobody types on; None if nothing."""
+    return os.environ.get("GOSSIPNET_TOKEN", "").strip() or None
+
+
 def checked_addresses(written: Sequence[str]) -> list[str]:
     """Addresses to dial, each with its port.
 
@@ -116,7 +124,13 @@ def checked_addresses(written: Sequence[str]) -> list[str]:
 
 
 def enrol_now(
-    home: "Home", token: str, name: str, addresses: Sequence[str], mesh_secret: Path | None
+    home: "Home",
+    token: str,
+    name: str,
+    addresses: Sequence[str],
+    settings: Settings,
+    *,
+    exact: bool,
 ) -> "NodeIdentity":
     """Ask members until one lets this machine in; progress goes to standard error.
 
@@ -133,22 +147,34 @@ def enrol_now(
     from gossipnet.identity.meshsecret import read_mesh_secret
     from gossipnet.io.enrol import enrol
 
-    secret = read_mesh_secret(home.path, mesh_secret)
-    node: NodeIdentity = trio.run(enrol, home, token, name, addresses, say, secret)
+    secret = read_mesh_secret(home.path, settings.mesh_secret)
+    asking = partial(enrol, exact=exact, pq=settings.pq)
+    node: NodeIdentity = trio.run(asking, home, token, name, addresses, say, secret)
+    if node.name != name:
+        say(f"a member is called {name} already, so this node is {node.name}")
     return node
+
+
+def check_same_mesh(folder: Path, node: "NodeIdentity", token: str) -> None:
+    """Refuse a token of another mesh than that of the node which lives here.
+
+    Raises:
+      UserError: It is of another.
+    """
+    from gossipnet.identity.token import decode_token
+
+    if decode_token(token).mesh_id != node.trust.mesh_id:
+        raise UserError(
+            f"{folder} already holds a node of another mesh, {node.trust.mesh_name}: choose "
+            "another folder with --home"
+        )
 
 
 def _already(arguments: argparse.Namespace, home: "Home", token: str) -> "NodeIdentity":
     """The node that lives here, if the token is of its mesh: joining twice is no mistake."""
-    from gossipnet.identity.token import decode_token
-
     node = home.load()
-    if decode_token(token).mesh_id == node.trust.mesh_id:
-        return node
-    raise UserError(
-        f"{home_of(arguments)} already holds a node of another mesh, {node.trust.mesh_name}: "
-        "choose another folder with --home"
-    )
+    check_same_mesh(home_of(arguments), node, token)
+    return node
 
 
 def _tell(arguments: argparse.Namespace, node: "NodeIdentity") -> None:
@@ -176,6 +202,7 @@ COMMANDS = {
         _execute,
         "gossipnet join gn1...\n"
         "gossipnet join gn1... --name rpi 192.168.1.10:7117\n"
+        "gossipnet join --token-file token         or GOSSIPNET_TOKEN in the environment\n"
         "ssh atlas gossipnet invite | gossipnet join -     the token shows up nowhere",
     )
 }

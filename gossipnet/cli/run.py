@@ -2,13 +2,23 @@
 
 import argparse
 import os
+from typing import TYPE_CHECKING
 
 from gossipnet.cli.init import add_name, node_name
-from gossipnet.cli.join import add_mesh_secret, enrol_now, read_token
+from gossipnet.cli.join import (
+    add_mesh_secret,
+    check_same_mesh,
+    enrol_now,
+    read_token,
+    token_of_environment,
+)
 from gossipnet.cli.options import Command, add_socket, completed, settings_of, suggestion
 from gossipnet.cli.terminal import say
 from gossipnet.config import Settings
-from gossipnet.errors import HomeError
+from gossipnet.errors import HomeError, NotFound, TokenError, UsageError
+
+if TYPE_CHECKING:
+    from gossipnet.identity.home import Home
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +60,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add_socket(parser)
     entry = parser.add_argument_group("the first time, to join and run in one go")
     entry.add_argument(
-        "--token", metavar="TOKEN", help="join with this token (- reads it from stdin)"
+        "--token",
+        metavar="TOKEN",
+        help="join with this token (- reads it from stdin; else $GOSSIPNET_TOKEN)",
     )
     entry.add_argument("--token-file", metavar="FILE", help="read the token from this file")
     add_name(parser)
@@ -58,8 +70,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _execute(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
-    if arguments.token is not None or arguments.token_file is not None:
-        _enter(arguments, settings)
+    _enter(arguments, settings)
 
     from gossipnet.daemon import run_daemon
 
@@ -72,17 +83,42 @@ def _execute(arguments: argparse.Namespace) -> int:
 
 def _enter(arguments: argparse.Namespace, settings: Settings) -> None:
     """Join, unless an earlier start has done so: a service is started with the same words again."""
+    if arguments.token is not None and arguments.token_file is not None:
+        raise UsageError("give the token once: as a word, or with --token-file")
+    given, file = arguments.token, arguments.token_file
+    if given is None and file is None:
+        given = token_of_environment()
+        if given is None:
+            return
+
     from gossipnet.identity.home import Home
     from gossipnet.io.keysource import key_source
 
     home = Home(settings.home, key_source(settings.key_command, os.environ))
     if home.exists():
-        say(f"{settings.home} holds a node already; the token is not needed")
+        _compare(home, given, file)
         return
     name = node_name(arguments.name)
-    token = read_token(arguments.token, arguments.token_file)
-    node = enrol_now(home, token, name, settings.join, settings.mesh_secret)
+    token = read_token(given, file)
+    exact = arguments.name is not None
+    node = enrol_now(home, token, name, settings.join, settings, exact=exact)
     say(f"joined mesh {node.trust.mesh_name} as {node.name}; later starts need no token")
+
+
+def _compare(home: "Home", given: str | None, file: str | None) -> None:
+    """A node lives here already: the token is not used, and must not be of another mesh.
+
+    Whatever else may be wrong with it, and whether it is still there, is of no interest any more.
+    """
+    if given == "-":
+        return
+    try:
+        token = read_token(given, file)
+        check_same_mesh(home.path, home.load(), token)
+    except (NotFound, TokenError, UsageError):
+        say(f"{home.path} holds a node already, and the token cannot be read: it is not needed")
+        return
+    say(f"{home.path} holds a node of this mesh already; the token was not used")
 
 
 COMMANDS = {

@@ -227,5 +227,17 @@ def _check_sense(body: _Body, roles: frozenset[str]) -> None:
     if body.path_len is None:
         if not roles & _NODE_ROLES:
             raise CertificateError("malformed", "a node that is neither member, relay nor observer")
+        _check_lesser_role(body, roles)
     elif "issuer" not in roles:
         raise CertificateError("malformed", "an issuer without its role")
+
+
+def _check_lesser_role(body: _Body, roles: frozenset[str]) -> None:
+    """An observer that could write, or a relay that could read, would not be what it says."""
+    if "member" in roles:
+        return
+    most = "read" if "observer" in roles else "relay"
+    if any(
+        capability.VERBS.index(verb) > capability.VERBS.index(most) for verb, _ in body.capabilities
+    ):
+        raise CertificateError("malformed", f"more than {most} without the role of a member")

@@ -9,15 +9,17 @@ Each use is a named value of its own, so that a token for thousands of machines 
 thousands of certificates for each.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
-from gossipnet.errors import TokenError, UserError
-from gossipnet.identity.capability import READ_AND_WRITE, Capability
-from gossipnet.identity.issuer import MEMBER, Issuer
+from gossipnet import ids
+from gossipnet.errors import NotFound, TokenError, UserError
+from gossipnet.identity.capability import Capability
+from gossipnet.identity.enrolment import Certified, capabilities_of, check_role, roles_of
+from gossipnet.identity.issuer import Issuer
 from gossipnet.identity.token import SECRET_BYTES, TOKEN_ID_BYTES, JoinToken, derive_psk
 from gossipnet.ids import MeshId, NodeId, node_id
 
@@ -27,19 +29,14 @@ USES_MAX = 10_000
 REDEEMED_MAX = 16_384
 """Uses kept over all tokens: a mesh never has more members."""
 TTL_MAX = 366 * 86_400
-ROLES_TO_INVITE = ("member", "issuer", "revoker")
-KEPT_SECONDS = 7 * 86_400
+KEPT_SECONDS = 30 * 86_400
 """For how long after its end an invitation is kept, to tell who used it."""
+SIGNED_MAX = 4096
+"""Requests signed from files that are remembered; the oldest are forgotten first."""
+BY_FILE = bytes(TOKEN_ID_BYTES)
+"""In place of a token's id: let in by a file."""
 
-_Chain = Annotated[tuple[bytes, ...], Meta(max_length=3)]
 _TokenId = Annotated[bytes, Meta(min_length=TOKEN_ID_BYTES, max_length=TOKEN_ID_BYTES)]
-
-
-class Certified(Struct, array_like=True, frozen=True):
-    """What a newcomer gets: its node's chain and, if it becomes an issuer, that key's chain."""
-
-    chain: _Chain
-    issuer_chain: _Chain = ()
 
 
 class Redeemed(Struct, array_like=True, frozen=True):
@@ -58,7 +55,7 @@ class Invitation(Struct, array_like=True):
     Attributes:
       token_id: 16 bytes, public.
       psk: The handshake's pre-shared key.
-      role: ``member``, ``issuer`` or ``revoker``.
+      role: One of `enrolment.ROLES_TO_INVITE`.
       asked: The capabilities that were asked for; none for the role's usual ones.
       uses: For how many machines.
       not_after: Unix seconds.
@@ -77,17 +74,12 @@ class Invitation(Struct, array_like=True):
     @property
     def roles(self) -> frozenset[str]:
         """What the newcomer becomes."""
-        return MEMBER | {self.role}
+        return roles_of(self.role)
 
     @property
     def capabilities(self) -> tuple[Capability, ...]:
         """What the newcomer may do."""
-        return self.asked or READ_AND_WRITE
-
-    @property
-    def issuer_capabilities(self) -> tuple[Capability, ...] | None:
-        """What a new issuer may hand out; None for all that this one may."""
-        return self.asked or None
+        return capabilities_of(self.role, self.asked)
 
 
 _invitation = msgspec.msgpack.Decoder(Invitation)
@@ -101,6 +93,7 @@ class Invitations:
         self._book: dict[bytes, Invitation] = {}
         self._used: dict[bytes, dict[bytes, Redeemed]] = {}
         self._used_count = 0
+        self._signed: dict[bytes, Redeemed] = {}
         self._changes: dict[str, bytes | None] = {}
 
     def load(self, meta: Mapping[str, bytes]) -> int:
@@ -122,6 +115,8 @@ class Invitations:
         for use in uses:
             if use.token_id in self._book:
                 self._note(use)
+            elif use.token_id == BY_FILE:
+                self._signed[use.public_key] = use
             else:
                 unreadable += 1
         return unreadable
@@ -143,19 +138,21 @@ class Invitations:
         addresses: Sequence[str],
         wall: float,
         entropy: Callable[[int], bytes],
+        hybrid: bool = False,
     ) -> JoinToken:
         """Mint a token.
 
         Args:
           issuer: Will certify whoever redeems it.
           node: The issuer's node, which newcomers must reach.
-          role: One of `ROLES_TO_INVITE`.
+          role: One of `enrolment.ROLES_TO_INVITE`.
           uses: For how many machines, 1 to `USES_MAX`.
           ttl: Valid for so many seconds, up to `TTL_MAX`.
           capabilities: What newcomers may do, and new issuers hand out; empty for the usual.
           addresses: Where to knock, ``HOST:PORT``.
           wall: Unix seconds.
           entropy: ``entropy(n)`` gives n unpredictable bytes.
+          hybrid: The issuer's node answers hybrid joins.
 
         Raises:
           UserError: A number is out of range, there are too many open invitations, or the issuer
@@ -166,8 +163,7 @@ class Invitations:
             raise UserError(f"a token has 1 to {USES_MAX} uses, not {uses}")
         if not 0 < ttl <= TTL_MAX:
             raise UserError("a token is valid for up to 366 days, and for more than no time")
-        if role not in ROLES_TO_INVITE:
-            raise UserError(f"{role!r} is not a role to invite: choose member, issuer or revoker")
+        check_role(role, capabilities)
         if len(self._book) >= INVITATIONS_MAX:
             raise UserError(f"{INVITATIONS_MAX} invitations are open: wait until some expire")
         secret = entropy(SECRET_BYTES)
@@ -178,6 +174,7 @@ class Invitations:
             secret,
             int(wall + ttl),
             tuple(addresses),
+            hybrid,
         )
         invitation = Invitation(
             token.token_id, derive_psk(secret), role, tuple(capabilities), uses, token.not_after
@@ -240,10 +237,59 @@ class Invitations:
         self._changes[_name(token_id, public_key)] = msgspec.msgpack.encode(use)
         return use.certified
 
+    def signed(self, public_key: bytes, name: str, wall: float, certified: Certified) -> None:
+        """Note that a key was certified by a file; the last time counts."""
+        use = Redeemed(BY_FILE, public_key, name, wall, certified)
+        self._signed.pop(public_key, None)
+        self._signed[public_key] = use
+        self._changes[_name(BY_FILE, public_key)] = msgspec.msgpack.encode(use)
+        while len(self._signed) > SIGNED_MAX:
+            oldest = min(self._signed.values(), key=lambda each: each.wall).public_key
+            del self._signed[oldest]
+            self._changes[_name(BY_FILE, oldest)] = None
+
+    def cancel(self, prefix: str, wall: float) -> bytes:
+        """End a token before its time; its id. Whom it let in stays.
+
+        Args:
+          prefix: The first letters of its id in hexadecimal, 8 at least.
+          wall: Unix seconds.
+
+        Raises:
+          NotFound: No open token begins so, or several do.
+        """
+        found = [
+            one
+            for one, invitation in self._book.items()
+            if len(prefix) >= 8 and one.hex().startswith(prefix) and wall <= invitation.not_after
+        ]
+        if len(found) != 1:
+            raise NotFound(
+                f"no open token has an id that begins with {prefix[:40]!r}: `gossipnet invites` "
+                "lists them"
+            )
+        invitation = self._book[found[0]]
+        invitation.not_after = min(invitation.not_after, int(wall) - 1)
+        self._changes[_name(invitation.token_id)] = msgspec.msgpack.encode(invitation)
+        return invitation.token_id
+
     def audit(self) -> list[Redeemed]:
         """Who used which token when, as far back as it is kept; the oldest first."""
-        uses = (use for used in self._used.values() for use in used.values())
+        uses = [use for used in self._used.values() for use in used.values()]
+        uses += self._signed.values()
         return sorted(uses, key=lambda use: use.wall)
+
+    def tokens(self) -> list[tuple[Invitation, int]]:
+        """Every token that is kept, and how many machines have used it; the first to end first."""
+        rows = [(each, len(self._used[each.token_id])) for each in self._book.values()]
+        return sorted(rows, key=lambda row: row[0].not_after)
+
+    def names_since(self, wall: float) -> Iterator[tuple[str, NodeId]]:
+        """Names that were given since then, with the nodes that got them."""
+        for used in (*self._used.values(), self._signed):
+            for use in used.values():
+                if use.wall >= wall:
+                    yield use.name, node_id(use.public_key)
 
     def _find(self, token_id: bytes, wall: float) -> Invitation:
         invitation = self._book.get(token_id)
@@ -270,3 +316,39 @@ class Invitations:
 def _name(token_id: bytes, public_key: bytes | None = None) -> str:
     used_by = "" if public_key is None else f"/{node_id(public_key).hex()}"
     return f"{KEY_PREFIX}{token_id.hex()}{used_by}"
+
+
+def audit_of(book: Invitations, wall: float) -> dict[str, object]:
+    """Which tokens there are, and who was let in by them or by files, for people.
+
+    Args:
+      book: An issuer's.
+      wall: Unix seconds.
+    """
+    tokens: list[dict[str, object]] = []
+    for invitation, used in book.tokens():
+        ended = wall > invitation.not_after
+        tokens.append(
+            {
+                "token": invitation.token_id.hex(),
+                "role": invitation.role,
+                "allow": [
+                    f"{verb}:{prefix.decode(errors='backslashreplace')}"
+                    for verb, prefix in invitation.capabilities
+                ],
+                "uses": invitation.uses,
+                "used": used,
+                "not_after": invitation.not_after,
+                "state": "ended" if ended else "used" if used >= invitation.uses else "open",
+            }
+        )
+    admitted = [
+        {
+            "token": "" if use.token_id == BY_FILE else use.token_id.hex(),
+            "name": use.name,
+            "id": ids.text(node_id(use.public_key)),
+            "wall": use.wall,
+        }
+        for use in book.audit()
+    ]
+    return {"tokens": tokens, "admitted": admitted}

@@ -5,14 +5,12 @@ against the root that he knows himself, so that a file that was changed on the w
 Knows nothing of where keys and files are.
 """
 
-import base64
-import binascii
-import hashlib
 from collections.abc import Iterable
 
 import msgspec
 
 from gossipnet.errors import BadSignature, CertificateError, IdentityError
+from gossipnet.identity.armour import unwrap, wrap
 from gossipnet.identity.envelope import seal
 from gossipnet.identity.root import (
     MAX_ROOT_BYTES,
@@ -27,9 +25,8 @@ from gossipnet.identity.root import (
 from gossipnet.identity.signing import Domain, SecretKey, sign, verify
 from gossipnet.identity.trust import MAX_TRUST_BYTES, Trust
 
-HEAD = "gossipnet root proposal, version 1\n"
+TITLE = "root proposal"
 MAX_FILE_BYTES = 2 * MAX_ROOT_BYTES + 256
-_LINE = 76
 
 
 class Proposal:
@@ -139,11 +136,7 @@ class Proposal:
 
     def encode(self) -> str:
         """The text of a file."""
-        packed = msgspec.msgpack.encode((self.body, sorted(self.signatures.items())))
-        packed += hashlib.blake2b(packed, digest_size=8).digest()
-        written = base64.b32encode(packed).decode("ascii").rstrip("=").lower()
-        lines = [written[at : at + _LINE] for at in range(0, len(written), _LINE)]
-        return HEAD + "\n".join(lines) + "\n"
+        return wrap(TITLE, msgspec.msgpack.encode((self.body, sorted(self.signatures.items()))))
 
     @classmethod
     def decode(cls, text: str, trust: Trust) -> "Proposal":
@@ -206,18 +199,8 @@ def propose(
 
 
 def _read(text: str) -> tuple[bytes, list[tuple[int, bytes]]]:
-    damaged = IdentityError("this is no whole root proposal: have it sent anew")
-    if len(text) > MAX_FILE_BYTES:
-        raise damaged
-    if not text.startswith(HEAD):
-        if text.startswith("gossipnet root proposal, version "):
-            raise IdentityError("this proposal is a newer gossipnet's: update this one")
-        raise damaged
-    written = "".join(text[len(HEAD) :].split()).upper()
+    packed = unwrap(TITLE, text, MAX_FILE_BYTES)
     try:
-        packed = base64.b32decode(written + "=" * (-len(written) % 8))
-        if hashlib.blake2b(packed[:-8], digest_size=8).digest() != packed[-8:]:
-            raise damaged
-        return msgspec.msgpack.decode(packed[:-8], type=tuple[bytes, list[tuple[int, bytes]]])
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
-        raise damaged from None
+        return msgspec.msgpack.decode(packed, type=tuple[bytes, list[tuple[int, bytes]]])
+    except (ValueError, msgspec.MsgspecError):
+        raise IdentityError(f"this is no whole {TITLE}: have it sent anew") from None

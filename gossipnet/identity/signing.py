@@ -38,7 +38,7 @@ class Domain(Enum):
     JOIN = "join"
     MEMBER = "member"
     ACCUSATION = "accusation"
-    INVITE = "invite"
+    REQUEST = "request"
     RENEW = "renew"
     REVOKE = "revoke"
     FRONTIER = "frontier"

@@ -38,6 +38,7 @@ class _Wire(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
         list[Annotated[str, Meta(max_length=260, pattern=r"\A[!-~]+\Z")]],
         Meta(max_length=ADDRESSES_MAX),
     ]
+    hybrid: bool
 
 
 _decoder = msgspec.msgpack.Decoder(_Wire)
@@ -54,6 +55,8 @@ class JoinToken:
       secret: 32 bytes; left out of comparisons, which would tell it byte by byte.
       not_after: Unix seconds.
       addresses: ``HOST:PORT`` to knock at.
+      hybrid: The issuer runs the hybrid post-quantum handshake; whoever brought the token said so,
+        and nobody on the network can take it back.
     """
 
     mesh_id: MeshId
@@ -62,6 +65,7 @@ class JoinToken:
     secret: bytes = field(repr=False, compare=False)
     not_after: int
     addresses: tuple[str, ...]
+    hybrid: bool = False
 
     def encode(self) -> str:
         """One line of lower-case letters and digits."""
@@ -73,6 +77,7 @@ class JoinToken:
                 self.secret,
                 self.not_after,
                 list(self.addresses[:ADDRESSES_MAX]),
+                self.hybrid,
             )
         )
         return PREFIX + _base32(len(body).to_bytes(2, "big") + body + _check(body))
@@ -118,6 +123,7 @@ def decode_token(text: str) -> JoinToken:
         wire.secret,
         wire.not_after,
         tuple(wire.addresses),
+        wire.hybrid,
     )
 
 

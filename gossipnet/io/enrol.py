@@ -18,6 +18,7 @@ from gossipnet.identity.signing import SecretKey
 from gossipnet.identity.token import JoinToken, decode_token
 from gossipnet.io.dialer import DialError, connect
 from gossipnet.io.seeds import write_seeds
+from gossipnet.protocol.handshake import PostQuantum
 from gossipnet.protocol.joining import Joined, Joiner
 
 CONNECT_SECONDS = 3.0
@@ -37,6 +38,9 @@ async def enrol(
     addresses: Sequence[str],
     say: Callable[[str], None],
     secret: bytes = b"",
+    *,
+    exact: bool = True,
+    pq: str = "prefer",
 ) -> NodeIdentity:
     """Get a certificate with a token, and keep it in ``home``.
 
@@ -47,6 +51,8 @@ async def enrol(
       addresses: ``HOST:PORT`` of members, tried before those in the token.
       say: Takes lines for a person about what happens.
       secret: The mesh's, if it has one; kept in ``home`` too.
+      exact: Rather be refused than get another name, should it be taken.
+      pq: ``off``, ``prefer`` or ``require`` the hybrid handshake.
 
     Raises:
       TokenError: The token is not whole, foreign, expired or used.
@@ -68,7 +74,16 @@ async def enrol(
     issuer_key = home.pending_issuer_key(os.urandom)
     failures: list[str] = []
     for target in targets:
-        joiner = Joiner(token, key, name, issuer_key=issuer_key, secret=secret, entropy=os.urandom)
+        joiner = Joiner(
+            token,
+            key,
+            name,
+            issuer_key=issuer_key,
+            secret=secret,
+            exact=exact,
+            pq=PostQuantum(pq),
+            entropy=os.urandom,
+        )
         try:
             joined = await _ask(target, joiner)
         except _Passed as error:

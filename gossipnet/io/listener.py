@@ -129,7 +129,7 @@ class Listener:
             ticket.silent = False
             if kind is None:
                 door.counters["greeting_silent"] += 1
-            elif kind is not Kind.JOIN:
+            elif not kind.joins:
                 await door.answer_link(
                     stream,
                     first,

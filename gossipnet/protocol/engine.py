@@ -193,6 +193,24 @@ class Engine(Parts):
         """
         return self.relay.reception.invite(role, uses, ttl_s, capabilities)
 
+    def sign(
+        self, request: str, role: str, ttl_s: float, capabilities: list[tuple[str, bytes]]
+    ) -> str:
+        """Certify the machine that made a join request; answer once `ticket` is durable.
+
+        Raises:
+          UserError: This node is no issuer, the request is no good, or a value is out of range.
+        """
+        return self.relay.reception.sign(request, role, ttl_s, capabilities)
+
+    def invites(self) -> dict[str, object]:
+        """Which tokens this issuer has minted, and whom it has let in."""
+        return self.relay.reception.audit()
+
+    def cancel_invite(self, token: str) -> str:
+        """End a token before its time; raises `UserError`."""
+        return self.relay.reception.cancel(token)
+
     def renew(self) -> None:
         """Have this node certified anew now; `status` tells what came of it.
 

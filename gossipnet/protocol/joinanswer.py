@@ -12,11 +12,13 @@ from gossipnet.errors import (
     TokenError,
     UserError,
 )
-from gossipnet.identity.invitations import Certified, Invitation, Invitations
+from gossipnet.identity.enrolment import Certified, certify
+from gossipnet.identity.invitations import Invitation, Invitations
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.signing import Domain, check_public_key, verify
 from gossipnet.ids import NodeId, node_id
-from gossipnet.protocol.handshake import make_credentials
+from gossipnet.protocol import kem
+from gossipnet.protocol.handshake import FEATURE, PostQuantum, make_credentials
 from gossipnet.protocol.joinwire import (
     REQUEST_BYTES,
     Frames,
@@ -30,11 +32,17 @@ from gossipnet.protocol.joinwire import (
     request_body,
     sentence,
 )
-from gossipnet.protocol.noise import JOIN, CipherState, KeyPair, NoiseHandshake
+from gossipnet.protocol.noise import JOIN, JOIN_HYBRID, CipherState, KeyPair, NoiseHandshake
 from gossipnet.protocol.preamble import (
     ISSUER_BYTES,
     Kind,
     read_preamble,
+)
+
+Naming = Callable[[NodeId, str, bool], str]
+_PLAIN = (
+    'this mesh wants post-quantum handshakes (pq = "require" at its issuer): set pq to "prefer" on '
+    "the new machine, with a package cryptography that has ML-KEM-768, and a token made since"
 )
 
 
@@ -61,8 +69,11 @@ class JoinAnswer:
       addresses: Of members, for the newcomer to dial; at most 8.
       secret: The mesh's, or empty; see `preamble`.
       refusal: Why a key may not be certified, or empty.
+      naming: The name for a key that wants one, exactly or about; raises `JoinError`.
+      pq: Whether a plain handshake is refused. A hybrid one is taken wherever it can be run.
 
     Attributes:
+      token_id: Which token the newcomer holds; empty until it has said so.
       finished: The last word is in `data_to_send`.
       result: Who was admitted.
     """
@@ -75,6 +86,8 @@ class JoinAnswer:
         addresses: Sequence[str] = (),
         secret: bytes = b"",
         refusal: Callable[[NodeId], str] = lambda _node: "",
+        naming: Naming = lambda _node, wanted, _exact: wanted,
+        pq: PostQuantum = PostQuantum.PREFER,
     ) -> None:
         self._identity = identity
         self._invitations = invitations
@@ -82,11 +95,13 @@ class JoinAnswer:
         self._addresses = addresses
         self._secret = secret
         self._refusal = refusal
+        self._naming = naming
+        self._pq = pq
         self._first_flight: bytearray | None = bytearray()
         self._frames = Frames(REQUEST_BYTES)
         self._noise: NoiseHandshake | None = None
         self._ciphers: tuple[CipherState, CipherState] | None = None
-        self._token_id = b""
+        self.token_id = b""
         self._out = b""
         self._failed = False
         self.finished = False
@@ -131,20 +146,24 @@ class JoinAnswer:
         preamble = read_preamble(data, mesh_id, self._secret)
         if preamble is None:
             return b""
-        if preamble.kind is not Kind.JOIN:
+        hybrid = preamble.kind is Kind.JOIN_HYBRID
+        if not preamble.kind.joins or (hybrid and not kem.available()):
             raise RemoteProtocolError("unknown-kind")
         if preamble.issuer != self._identity.node_id[:ISSUER_BYTES]:
             raise RemoteProtocolError("wrong-issuer")
         self._first_flight = None
-        self._token_id = preamble.token_id
-        psk, refusal = b"", None
+        self.token_id = preamble.token_id
+        psk = b""
+        refusal: UserError | None = None
         try:
             psk = self._invitations.psk_of(preamble.token_id, wall)
         except TokenError as error:
             refusal = error
+        if not hybrid and self._pq is PostQuantum.REQUIRE:
+            refusal = JoinError(_PLAIN)
         static = KeyPair.make(self._entropy)
         self._noise = NoiseHandshake(
-            JOIN,
+            JOIN_HYBRID if hybrid else JOIN,
             initiator=False,
             prologue=preamble.prologue(mesh_id),
             entropy=self._entropy,
@@ -153,9 +172,11 @@ class JoinAnswer:
         )
         if self._noise.read(preamble.first_message):
             raise RemoteProtocolError("bad-join-message")
+        able = self._pq is not PostQuantum.OFF and kem.available()
+        features = (FEATURE,) if able else ()
         offer = Offer(
             self._identity.trust.encode(),
-            make_credentials(self._identity, static.public, wall),
+            make_credentials(self._identity, static.public, wall, features),
             "" if refusal is None else sentence(str(refusal)),
         )
         self._out = framed(self._noise.write(encode(offer)))
@@ -186,8 +207,8 @@ class JoinAnswer:
     def _grant(self, request: JoinRequest, handshake_hash: bytes, wall: float) -> Grant:
         """Judge a request and use up the token for it."""
         mesh_id = self._identity.trust.mesh_id
-        key, second, name = request.public_key, request.issuer_key, request.name
-        body = request_body(handshake_hash, key, second, name)
+        key, second = request.public_key, request.issuer_key
+        body = request_body(handshake_hash, key, second, request.name, request.exact)
         check_public_key(key)
         verify(key, Domain.JOIN, mesh_id, body, request.signature)
         if second:
@@ -200,27 +221,21 @@ class JoinAnswer:
         if issuer is None:
             raise JoinError(f"{self._identity.name} may not let anybody in any more")
 
+        name = self._naming(node_id(key), request.name, request.exact)
+
         def issue(invitation: Invitation) -> Certified:
-            issuer_chain: tuple[bytes, ...] = ()
-            if second and "issuer" in invitation.roles:
-                issuer_chain = issuer.issue_issuer(
-                    second,
-                    name,
-                    wall=wall,
-                    entropy=self._entropy,
-                    capabilities=invitation.issuer_capabilities,
-                )
-            chain = issuer.issue(
+            return certify(
+                issuer,
                 key,
+                second,
                 name,
+                role=invitation.role,
+                asked=invitation.asked,
                 wall=wall,
                 entropy=self._entropy,
-                roles=invitation.roles if issuer_chain else invitation.roles - {"issuer"},
-                capabilities=invitation.capabilities,
             )
-            return Certified(chain, issuer_chain)
 
-        certified = self._invitations.redeem(self._token_id, key, name, wall, issue)
+        certified = self._invitations.redeem(self.token_id, key, name, wall, issue)
         chain, issuer_chain = certified.chain, certified.issuer_chain
         self.result = Granted(node_id(key), key, name, chain)
         return Grant(list(chain), list(issuer_chain), list(self._addresses[:8]))

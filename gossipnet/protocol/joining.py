@@ -1,4 +1,4 @@
-"""How a machine without a certificate gets one: Noise XXpsk3 between newcomer and issuer.
+"""How a machine without a certificate gets one: Noise XXpsk3, or XXhfs+psk3, with an issuer.
 
 The token gives the newcomer the mesh id, the issuer's node id and a secret. The preamble names the
 token and the issuer in clear, so that any member can carry the bytes to the issuer without being
@@ -8,6 +8,10 @@ able to read or change them::
     issuer -> newcomer   e, ee, s, es, `Offer`: root record, issuer's credentials, or a refusal
     newcomer -> issuer   s, se, psk; then, sealed, `JoinRequest`
     issuer -> newcomer   sealed, `Grant` or `Refusal`
+
+Which of the two is run the token says, so nothing is negotiated: a token of an issuer that can is
+redeemed by the hybrid handshake wherever the newcomer can too. Somebody in between can only make it
+fail; and should the token be older than what its issuer now says of itself, the newcomer stops.
 
 The newcomer checks root and issuer against the token before it says anything of itself. It signs
 its request over the handshake hash, so a request is worth nothing in another conversation.
@@ -30,7 +34,13 @@ from gossipnet.identity.signing import Domain, SecretKey, sign
 from gossipnet.identity.token import JoinToken
 from gossipnet.identity.trust import Trust
 from gossipnet.ids import NodeId, node_id
-from gossipnet.protocol.handshake import check_credentials, decode_credentials
+from gossipnet.protocol import kem
+from gossipnet.protocol.handshake import (
+    FEATURE,
+    PostQuantum,
+    check_credentials,
+    decode_credentials,
+)
 from gossipnet.protocol.joinwire import (
     ANSWER_BYTES,
     NAME_CHARACTERS,
@@ -45,7 +55,7 @@ from gossipnet.protocol.joinwire import (
     request_body,
     sentence,
 )
-from gossipnet.protocol.noise import JOIN, CipherState, KeyPair, NoiseHandshake
+from gossipnet.protocol.noise import JOIN, JOIN_HYBRID, CipherState, KeyPair, NoiseHandshake
 from gossipnet.protocol.preamble import (
     ISSUER_BYTES,
     Kind,
@@ -81,12 +91,18 @@ class Joiner:
     Args:
       token: What the issuer gave to a person.
       key: The node key; the same one again when an earlier attempt got no answer.
-      name: The wanted name, or empty to leave it to the issuer.
+      name: The wanted name.
+      exact: Rather be refused than get another name.
       issuer_key: Under which to issue certificates, should the token make this node an issuer.
       secret: The mesh's, if it has one: a token does not carry it.
+      pq: When to run the hybrid handshake.
       entropy: ``entropy(n)`` gives n unpredictable bytes.
 
+    Raises:
+      JoinError: The hybrid handshake is required, and the issuer or this machine cannot run it.
+
     Attributes:
+      hybrid: The hybrid handshake is run.
       finished: The answer is here: `result` is set.
       result: What was gained.
     """
@@ -99,26 +115,32 @@ class Joiner:
         *,
         issuer_key: SecretKey | None = None,
         secret: bytes = b"",
+        exact: bool = True,
+        pq: PostQuantum = PostQuantum.PREFER,
         entropy: Callable[[int], bytes],
     ) -> None:
+        self._able = pq is not PostQuantum.OFF and kem.available()
+        self.hybrid = self._able and token.hybrid
+        if pq is PostQuantum.REQUIRE and not self.hybrid:
+            raise JoinError(_NOT_HYBRID if self._able else _UNABLE)
         if len(name) > NAME_CHARACTERS:
             raise JoinError(f"the name {name!r} is longer than {NAME_CHARACTERS} characters")
         self._token = token
         self._key = key
         self._name = name
+        self._exact = exact
         self._issuer_key = issuer_key
         clear = token.token_id + token.issuer[:ISSUER_BYTES]
+        kind = Kind.JOIN_HYBRID if self.hybrid else Kind.JOIN
         self._noise = NoiseHandshake(
-            JOIN,
+            JOIN_HYBRID if self.hybrid else JOIN,
             initiator=True,
-            prologue=prologue(Kind.JOIN, token.mesh_id, clear),
+            prologue=prologue(kind, token.mesh_id, clear),
             entropy=entropy,
             static=KeyPair.make(entropy),
             psks=(token.psk(),),
         )
-        self._out = write_preamble(
-            Kind.JOIN, token.mesh_id, self._noise.write(), clear, secret=secret
-        )
+        self._out = write_preamble(kind, token.mesh_id, self._noise.write(), clear, secret=secret)
         self._frames = Frames(ANSWER_BYTES)
         self._ciphers: tuple[CipherState, CipherState] | None = None
         self._trust: Trust | None = None
@@ -182,6 +204,8 @@ class Joiner:
             raise RemoteProtocolError("wrong-issuer")
         if offer.refusal:
             raise TokenError(sentence(offer.refusal))
+        if not self.hybrid and self._able and FEATURE in credentials.features:
+            raise RemoteProtocolError("downgraded")
         self._trust = trust
         message = self._noise.write()
         self._ciphers = self._noise.split()
@@ -191,12 +215,15 @@ class Joiner:
     def _request(self) -> JoinRequest:
         key, second = self._key, self._issuer_key
         second_public = b"" if second is None else second.public_key
-        body = request_body(self._noise.hash, key.public_key, second_public, self._name)
+        body = request_body(
+            self._noise.hash, key.public_key, second_public, self._name, self._exact
+        )
         mesh = self._token.mesh_id
         return JoinRequest(
             key.public_key,
             second_public,
             self._name,
+            self._exact,
             sign(key, Domain.JOIN, mesh, body),
             b"" if second is None else sign(second, Domain.JOIN, mesh, body),
         )
@@ -228,6 +255,14 @@ class Joiner:
 
 
 _APART = "the clocks of this machine and of the issuer are more than a day apart"
+_NOT_HYBRID = (
+    'pq = "require" is set here, and the issuer of this token runs no post-quantum handshake: set '
+    'pq to "prefer" here, or at the issuer and ask for a new token'
+)
+_UNABLE = (
+    'pq = "require" is set, and this build of the package cryptography lacks ML-KEM-768: install '
+    'its wheel from the package index, or set pq to "prefer"'
+)
 _EXPLAINED = {
     "wrong-mesh": "what answered belongs to another mesh than the token names",
     "wrong-issuer": "what answered is not the issuer that the token names",
@@ -235,6 +270,8 @@ _EXPLAINED = {
     "not-yet-valid": "the issuer's certificate is not valid yet: is this machine's clock behind?",
     "binding-expired": _APART,
     "binding-not-yet-valid": _APART,
+    "downgraded": "the issuer runs the post-quantum handshake by now, and the token does not say "
+    "so: ask for a new token",
     "bad-tag": "the answer does not fit the token: it is damaged, or was not made by the issuer",
 }
 

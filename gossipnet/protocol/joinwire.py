@@ -9,13 +9,13 @@ import msgspec
 from msgspec import Meta
 
 from gossipnet.errors import RemoteProtocolError
+from gossipnet.identity.trust import MAX_TRUST_BYTES
 from gossipnet.protocol.wire_types import Addresses, Bytes32, Chain, Signature
 
-ANSWER_BYTES = 49_152
-"""Of one frame from issuer to newcomer: root record and chains at their largest fit."""
+ANSWER_BYTES = 64_000
+"""Of one frame from issuer to newcomer: root versions and chains at their largest fit."""
 REQUEST_BYTES = 1024
 """Of one frame from newcomer to issuer."""
-ROOT_BYTES = 16_384
 NAME_CHARACTERS = 63
 _REASON_CHARACTERS = 255
 
@@ -27,12 +27,13 @@ class Offer(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=
     """The issuer shows itself.
 
     Attributes:
-      root: The mesh's root record, encoded.
-      credentials: Encoded `Credentials` for the issuer's key in this handshake.
+      root: The mesh's root versions, encoded.
+      credentials: Encoded `Credentials` for the issuer's key in this handshake; their features say
+        whether it could have run the hybrid one.
       refusal: Why the token is no good; empty if it is.
     """
 
-    root: Annotated[bytes, Meta(max_length=ROOT_BYTES)]
+    root: Annotated[bytes, Meta(max_length=MAX_TRUST_BYTES)]
     credentials: Annotated[bytes, Meta(max_length=16_384)]
     refusal: Reason
 
@@ -43,7 +44,8 @@ class JoinRequest(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_f
     Attributes:
       public_key: Of the node, Ed25519.
       issuer_key: Under which the newcomer would issue certificates itself, or empty.
-      name: The name it wants, or empty to leave it to the issuer.
+      name: The name it wants.
+      exact: It wants no other; else the issuer may put a number behind a name that is taken.
       signature: By the node key, `Domain.JOIN`.
       issuer_signature: By the issuer key, or empty.
     """
@@ -51,6 +53,7 @@ class JoinRequest(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_f
     public_key: Bytes32
     issuer_key: Annotated[bytes, Meta(max_length=32)]
     name: Annotated[str, Meta(max_length=NAME_CHARACTERS)]
+    exact: bool
     signature: Signature
     issuer_signature: Annotated[bytes, Meta(max_length=64)]
 
@@ -109,10 +112,12 @@ def sentence(reason: str) -> str:
     return "".join(letter for letter in reason if letter.isprintable())[:_REASON_CHARACTERS]
 
 
-def request_body(handshake_hash: bytes, public_key: bytes, issuer_key: bytes, name: str) -> bytes:
+def request_body(
+    handshake_hash: bytes, public_key: bytes, issuer_key: bytes, name: str, exact: bool
+) -> bytes:
     """What both keys of a `JoinRequest` sign."""
-    size = bytes((len(issuer_key),))
-    return b"".join((handshake_hash, public_key, size, issuer_key, name.encode()))
+    size, last = bytes((len(issuer_key),)), bytes((exact,))
+    return b"".join((handshake_hash, public_key, size, issuer_key, last, name.encode()))
 
 
 class Frames:

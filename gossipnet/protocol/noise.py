@@ -1,8 +1,8 @@
 """The Noise protocol framework, revision 34: one symmetric state, one handshake for all `patterns`.
 
-Production runs three protocols, `LINK`, `HYBRID` and `JOIN`; the other patterns are here because
-the official vectors exercise this very code through them. X25519 and ChaCha20-Poly1305 come from
-`cryptography`, hashes from the standard library. Section numbers are those of
+Production runs four protocols, `LINK`, `HYBRID`, `JOIN` and `JOIN_HYBRID`; the other patterns are
+here because the official vectors exercise this very code through them. X25519 and ChaCha20-Poly1305
+come from `cryptography`, hashes from the standard library. Section numbers are those of
 https://noiseprotocol.org/noise.html.
 
 Knows nothing of certificates, frames or meshes. Whatever the peer does wrong raises
@@ -26,6 +26,7 @@ from gossipnet.protocol.patterns import parse
 LINK = "Noise_XX_25519_ChaChaPoly_BLAKE2s"
 HYBRID = "Noise_XXhfs_25519+MLKEM768_ChaChaPoly_BLAKE2s"
 JOIN = "Noise_XXpsk3_25519_ChaChaPoly_BLAKE2s"
+JOIN_HYBRID = "Noise_XXhfs+psk3_25519+MLKEM768_ChaChaPoly_BLAKE2s"
 
 KEY_BYTES = 32
 TAG_BYTES = 16

@@ -121,7 +121,13 @@ class Parts:
         )
         self.talk = Talk(context, identity, self.membership, links)
         self.relay = Relay(
-            context, identity, self.membership, self.overlay, self.commits, settings.secret
+            context,
+            identity,
+            self.membership,
+            self.overlay,
+            self.commits,
+            settings.secret,
+            settings.pq,
         )
         self.certificates = Certificates(context, identity, self.membership, self.overlay, links)
         self.standing = Standing(

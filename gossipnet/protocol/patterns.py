@@ -46,6 +46,7 @@ def parse(protocol: str) -> tuple[Pattern, str, bool]:
     try:
         framework, handshake, group, cipher, hash_name = protocol.split("_")
         name, mark, modifiers = handshake.partition("psk")
+        name = name.removesuffix("+") if mark else name  # a second modifier stands behind a +
         pattern = PATTERNS[name]
         if (framework, cipher) != ("Noise", "ChaChaPoly") or hash_name not in HASHES:
             raise ValueError

@@ -2,7 +2,7 @@
 
 Layout, once, from the side that dialled, followed by Noise message 1 in a frame::
 
-    "GSP1" | kind | flags 0 | 0 0 | mac1 (16) | [join: token id (16) | issuer (16)] | u16 | msg1
+    "GSP1" | kind | flags 0 | 0 0 | mac1 (16) | [joins: token id (16) | issuer (16)] | u16 | msg1
 
 Kind `HYBRID` offers the hybrid handshake, and its message 1 fits the plain one too: the other side
 chooses, and says which it chose in a byte ahead of message 2.
@@ -41,13 +41,20 @@ class Kind(IntEnum):
     LINK = 0
     JOIN = 1
     HYBRID = 2
+    JOIN_HYBRID = 3
+
+    @property
+    def joins(self) -> bool:
+        """Whether somebody without a certificate is there."""
+        return self in (Kind.JOIN, Kind.JOIN_HYBRID)
 
 
-_CLEAR_BYTES = {Kind.LINK: 0, Kind.JOIN: TOKEN_ID_BYTES + ISSUER_BYTES, Kind.HYBRID: 0}
+_CLEAR_BYTES = {kind: TOKEN_ID_BYTES + ISSUER_BYTES if kind.joins else 0 for kind in Kind}
 _FIRST_MESSAGE_BYTES = {
     Kind.LINK: KEY_BYTES,
     Kind.JOIN: KEY_BYTES + TAG_BYTES,
     Kind.HYBRID: KEY_BYTES + PUBLIC_BYTES,
+    Kind.JOIN_HYBRID: KEY_BYTES + PUBLIC_BYTES + 2 * TAG_BYTES,
 }
 
 FIRST_FLIGHT_BYTES = max(

@@ -11,12 +11,17 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from gossipnet import ids
-from gossipnet.errors import Denied, RemoteProtocolError, UserError
+from gossipnet.errors import Denied, JoinError, RemoteProtocolError, UserError
+from gossipnet.identity.enrolment import free_name
+from gossipnet.identity.handover import read_request, sign_request
 from gossipnet.identity.home import NodeIdentity
-from gossipnet.identity.invitations import Invitations
+from gossipnet.identity.invitations import Invitations, audit_of
+from gossipnet.identity.issuer import Issuer
 from gossipnet.ids import NodeId
+from gossipnet.protocol import kem
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
+from gossipnet.protocol.handshake import PostQuantum
 from gossipnet.protocol.joinanswer import JoinAnswer
 from gossipnet.protocol.membership import Membership
 
@@ -31,6 +36,9 @@ GUEST_SECONDS = 20.0
 
 ADDRESSES_TOLD = 8
 """Members' addresses in the answer and in a token: where to knock first."""
+
+NAME_SECONDS = 600.0
+"""For so long a name is kept for whom it was given to, until the member itself is known."""
 
 
 @dataclass(slots=True)
@@ -55,8 +63,10 @@ class Reception:
         membership: Membership,
         commits: Commits,
         secret: bytes = b"",
+        pq: PostQuantum = PostQuantum.PREFER,
     ) -> None:
         self._secret = secret
+        self._pq = pq
         self._context = context
         self.identity = identity
         self._membership = membership
@@ -81,15 +91,7 @@ class Reception:
         self, role: str, uses: int, ttl_s: float, capabilities: list[tuple[str, bytes]]
     ) -> str:
         """Mint a token; see `Engine.invite`."""
-        issuer = self.identity.issuer
-        if issuer is None:
-            names = sorted(
-                member.name
-                for member in self._membership.others()
-                if "issuer" in member.roles and not member.gone
-            )
-            where = f"run it on {' or '.join(names)}" if names else "no issuer is known here"
-            raise Denied(f"this node may not invite: only issuers may; {where}")
+        issuer = self._issuer("invite")
         token = self.invitations.create(
             issuer,
             node=self.identity.node_id,
@@ -100,9 +102,84 @@ class Reception:
             addresses=self.addresses(),
             wall=self._context.wall,
             entropy=self._context.entropy,
+            hybrid=self._pq is not PostQuantum.OFF and kem.available(),
         )
         self._store()
         return token.encode()
+
+    def _issuer(self, verb: str) -> Issuer:
+        issuer = self.identity.issuer
+        if issuer is not None:
+            return issuer
+        names = sorted(
+            member.name
+            for member in self._membership.others()
+            if "issuer" in member.roles and not member.gone
+        )
+        where = f"run it on {' or '.join(names)}" if names else "no issuer is known here"
+        raise Denied(f"this node may not {verb}: only issuers may; {where}")
+
+    def sign(
+        self, text: str, role: str, ttl_s: float, capabilities: list[tuple[str, bytes]]
+    ) -> str:
+        """Certify whoever made a join request; see `Engine.sign`."""
+        issuer, wall = self._issuer("sign"), self._context.wall
+        request = read_request(text)
+        refusal = self.refusal(request.node_id)
+        if refusal:
+            raise JoinError(refusal)
+        name = self._name_for(request.node_id, request.name, request.exact)
+        signed = sign_request(
+            request,
+            issuer,
+            name,
+            role=role,
+            asked=capabilities,
+            ttl=ttl_s,
+            addresses=self.addresses(),
+            wall=wall,
+            entropy=self._context.entropy,
+        )
+        self.invitations.signed(request.public_key, name, wall, signed.certified)
+        self._store()
+        self._context.counters["requests_signed"] += 1
+        self._context.event(
+            "request-signed",
+            f"{name} ({ids.short(request.node_id)}) was admitted as {role} by a file",
+            node=request.node_id,
+        )
+        return signed.text
+
+    def cancel(self, prefix: str) -> str:
+        """End a token before its time; its id."""
+        cancelled = self.invitations.cancel(prefix, self._context.wall).hex()
+        self._store()
+        self._context.event("token-cancelled", f"token {cancelled[:8]} lets nobody in any more")
+        return cancelled
+
+    def audit(self) -> dict[str, object]:
+        """Which tokens there are, and who was let in by them or by files."""
+        return audit_of(self.invitations, self._context.wall)
+
+    def _name_for(self, node: NodeId, wanted: str, exact: bool) -> str:
+        """The name for a newcomer: nobody else may bear it who may still come back.
+
+        Raises:
+          JoinError: It is taken, and no other will do.
+        """
+        wall = self._context.wall
+        taken = {
+            member.name: member.id
+            for member in self._membership.members.values()
+            if member.id != node
+            and not member.revoked
+            and member.state != "left"
+            and member.not_after > wall
+        }
+        for name, other in self.invitations.names_since(wall - NAME_SECONDS):
+            if other != node and not self.refusal(other):
+                taken.setdefault(name, other)
+        return free_name(wanted, exact, taken)
 
     def addresses(self) -> tuple[str, ...]:
         """Where a newcomer may knock: here first, then at members that are alive."""
@@ -148,6 +225,8 @@ class Reception:
             addresses=self.addresses(),
             refusal=self.refusal,
             secret=self._secret,
+            naming=self._name_for,
+            pq=self._pq,
         )
         self._guests[key] = Guest(answer, origin, send, close)
         self._context.timers.set(
@@ -212,7 +291,8 @@ class Reception:
             self._context.counters["joins_answered"] += 1
             self._context.event(
                 "join-answered",
-                f"{result.name} ({ids.short(result.node_id)}) was admitted",
+                f"{result.name} ({ids.short(result.node_id)}) was admitted with token "
+                f"{guest.answer.token_id.hex()[:8]}",
                 node=result.node_id,
             )
             self._end(key, "")

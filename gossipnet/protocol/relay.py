@@ -14,10 +14,11 @@ from gossipnet.ids import NodeId
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import JoinClose, JoinSend, Lane
+from gossipnet.protocol.handshake import PostQuantum
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Membership
 from gossipnet.protocol.overlay import Overlay
-from gossipnet.protocol.preamble import Kind, read_preamble
+from gossipnet.protocol.preamble import read_preamble
 from gossipnet.protocol.reception import GUEST_BYTES, GUEST_SECONDS, Reception
 from gossipnet.protocol.wire import RelayClose, RelayData, RelayOpen
 
@@ -62,6 +63,7 @@ class Relay:
         overlay: Overlay,
         commits: Commits,
         secret: bytes = b"",
+        pq: PostQuantum = PostQuantum.PREFER,
     ) -> None:
         self._secret = secret
         self._context = context
@@ -70,7 +72,7 @@ class Relay:
         self._mesh_id = identity.trust.mesh_id
         self._doors: dict[int, Door] = {}
         self._circuits: dict[tuple[int, int], None] = {}
-        self.reception = Reception(context, identity, membership, commits, secret)
+        self.reception = Reception(context, identity, membership, commits, secret, pq)
 
     def restore(self, meta: Mapping[str, bytes]) -> None:
         """Load invitations."""
@@ -129,7 +131,7 @@ class Relay:
             return
         if preamble is None:
             return
-        if preamble.kind is not Kind.JOIN:
+        if not preamble.kind.joins:
             self._end(join, "joins_malformed")
             return
         if preamble.issuer == self._membership.prefix:

@@ -22,7 +22,7 @@ from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.framing import FRAME_BYTES, RECORD_BYTES, Inbox, Outbox, shake_record
 from gossipnet.protocol.handshake import LinkHandshake, Transport
 from gossipnet.protocol.noise import KEY_BYTES, TAG_BYTES, CipherState
-from gossipnet.protocol.preamble import Kind, read_preamble, write_preamble
+from gossipnet.protocol.preamble import read_preamble, write_preamble
 from gossipnet.protocol.reshake import TOO_SOON, Reshake, Step
 
 REKEY_RECORDS = 1 << 20
@@ -350,7 +350,7 @@ class Session:
         preamble = read_preamble(data, self._transport.mesh_id, self._transport.secret)
         if preamble is None:
             return 0
-        if preamble.kind is Kind.JOIN:
+        if preamble.kind.joins:
             raise RemoteProtocolError("unknown-kind")
         message = self._handshake.answer(preamble.kind, preamble.first_message, wall)
         self._handshake_out = _framed(message)

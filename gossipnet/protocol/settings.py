@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from gossipnet.protocol.handshake import PostQuantum
+
 
 @dataclass(frozen=True)
 class EngineSettings:
@@ -15,6 +17,7 @@ class EngineSettings:
       zone: Name of this node's zone, or empty.
       software: Version of the program.
       secret: The mesh's, or empty; see `preamble`.
+      pq: When joins must be hybrid; links have it from their `Transport`.
     """
 
     addresses: tuple[str, ...] = ()
@@ -23,3 +26,4 @@ class EngineSettings:
     zone: str = ""
     software: str = ""
     secret: bytes = field(default=b"", repr=False)
+    pq: PostQuantum = PostQuantum.PREFER

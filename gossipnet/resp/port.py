@@ -85,6 +85,20 @@ class MeshPort(Protocol):
         """A join token's text; raises `gossipnet.errors.UserError`."""
         ...
 
+    def sign(
+        self, request: str, role: str, ttl_s: float, capabilities: list[tuple[str, bytes]]
+    ) -> str:
+        """A node certificate's text for a join request; raises `gossipnet.errors.UserError`."""
+        ...
+
+    def invites(self) -> Mapping[str, Any]:
+        """Tokens, and who was let in."""
+        ...
+
+    def cancel_invite(self, token: str) -> str:
+        """End a token; raises `gossipnet.errors.UserError`."""
+        ...
+
     def renew(self) -> None:
         """Have this node certified anew; raises `gossipnet.errors.UserError`."""
         ...

@@ -248,3 +248,72 @@ def test_links_by_hand(number):
     assert receiving.decrypt(nonce(0), flights[3][2:], None) == b"\x40"
     assert sending.decrypt(nonce(0), flights[4][2:], None) == b"\x11\0\4ping"
     assert receiving.decrypt(nonce(1), flights[5][2:], None) == b"\x10\0\4pong\x50"
+
+
+class JoinNoise(Noise):
+    """With a pre-shared key, whose patterns mix every ephemeral key into the cipher's."""
+
+    def mix_key_and_hash(self, material):
+        temporary = hmac.digest(self.ck, material, "blake2s")
+        first = hmac.digest(temporary, b"\1", "blake2s")
+        second = hmac.digest(temporary, first + b"\2", "blake2s")
+        third = hmac.digest(temporary, second + b"\3", "blake2s")
+        self.ck, self.k, self.n = first, third, 0
+        self.mix_hash(second)
+
+    def ephemeral(self, public):
+        self.mix_hash(public)
+        self.mix_key(public)
+
+
+@pytest.mark.parametrize("name", ["join", "join_hybrid"])
+def test_joins_by_hand(name):
+    vectors = read("handshakes")
+    join = vectors[name]
+    hybrid = name == "join_hybrid"
+    mesh_id = unhex(read("certificates")["mesh_id"])
+    there, back, more, last = (unhex(flight["bytes"]) for flight in join["flights"])
+    static, ephemeral, *kem_seed = (unhex(one) for one in join["entropy"]["newcomer"])
+    s, e = (X25519PrivateKey.from_private_bytes(one) for one in (static, ephemeral))
+    head = b"GSP1" + bytes((3 if hybrid else 1, 0, 0, 0))
+    clear = there[24:56]
+    sort = "XXhfs+psk3_25519+MLKEM768" if hybrid else "XXpsk3_25519"
+    noise = JoinNoise(f"Noise_{sort}_ChaChaPoly_BLAKE2s", b"gossipnet/1\0" + mesh_id + head + clear)
+
+    first = e.public_key().public_bytes_raw()
+    noise.ephemeral(first)
+    if hybrid:
+        key = MLKEM768PrivateKey.from_seed_bytes(kem_seed[0])
+        first += noise.encrypt(key.public_key().public_bytes_raw())
+    first += noise.encrypt(b"")
+    mac_key = hashlib.blake2s(b"gossipnet mac1" + mesh_id).digest()
+    mac = hashlib.blake2s(head + clear + first, key=mac_key, digest_size=16).digest()
+    assert there == head + mac + clear + len(first).to_bytes(2, "big") + first
+
+    theirs, rest = back[2:34], back[34:]
+    noise.ephemeral(theirs)
+    noise.mix_key(shared(e, theirs))
+    if hybrid:
+        noise.mix_key(key.decapsulate(noise.decrypt(rest[:1104])))
+        rest = rest[1104:]
+    their_static = noise.decrypt(rest[:48])
+    noise.mix_key(shared(e, their_static))
+    _root, credentials, refusal = msgspec.msgpack.decode(noise.decrypt(rest[48:]))
+    assert refusal == ""
+    features = msgspec.msgpack.decode(credentials)[4]
+    assert features == (["hybrid"] if hybrid else [])
+
+    third = noise.encrypt(s.public_key().public_bytes_raw())
+    noise.mix_key(shared(s, theirs))
+    noise.mix_key_and_hash(unhex(join["psk"]))
+    third += noise.encrypt(b"")
+    assert more[: 2 + len(third)] == len(third).to_bytes(2, "big") + third
+    sending, receiving = noise.hkdf(b"")
+    request = ChaCha20Poly1305(sending).decrypt(nonce(0), more[4 + len(third) :], None)
+    public, _issuer, wanted, exact, signature, _second = msgspec.msgpack.decode(request)
+    assert (wanted, exact) == ("eve", True)
+    body = noise.h + public + b"\0" + b"\1" + wanted.encode()
+    signed(public, b"join", mesh_id, body, signature)
+    grant = msgspec.msgpack.decode(ChaCha20Poly1305(receiving).decrypt(nonce(0), last[2:], None))
+    assert grant[0] == 1
+    assert [one.hex() for one in grant[1]] == join["chain"]

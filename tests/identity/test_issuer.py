@@ -7,6 +7,7 @@ from chains import DAY, FOUNDER, ISSUER, ROOT, TRUST, WALL, key_of
 
 from gossipnet.errors import CertificateError, IdentityError
 from gossipnet.identity.certificate import ROLES
+from gossipnet.identity.enrolment import capabilities_of
 from gossipnet.identity.founding import admit, expand, found, found_mesh
 from gossipnet.identity.issuer import Issuer, issue_by_root
 from gossipnet.identity.node import NodeIdentity
@@ -38,7 +39,17 @@ def test_usual_certificates() -> None:
 
 @pytest.mark.parametrize("role", sorted(ROLES - {"revoker", "issuer"}))
 def test_every_kind_of_node(role: str) -> None:
-    assert TRUST.verify_chain(issue(roles=frozenset({role})), WALL).roles == {role}
+    usual = capabilities_of(role, ())
+    assert TRUST.verify_chain(issue(roles=frozenset({role}), capabilities=usual), WALL).roles == {
+        role
+    }
+
+
+@pytest.mark.parametrize(("role", "verb"), [("observer", "write"), ("relay", "read")])
+def test_no_certificate_says_more_than_its_role(role: str, verb: str) -> None:
+    with pytest.raises(IdentityError, match="without the role of a member"):
+        issue(roles=frozenset({role}), capabilities=((verb, b""),))
+    assert issue(roles=frozenset({role, "member"}), capabilities=((verb, b""),))
 
 
 def test_nothing_outlasts_its_issuer() -> None:

@@ -174,7 +174,7 @@ def test_a_child_lies_within_its_issuer(changed) -> None:
         {"capabilities": (("write", b"sensors:"), ("read", b"other"))},
         {"roles": ("member", "revoker")},
         {"roles": ("issuer", "member")},
-        {"roles": ("relay",)},
+        {"roles": ("relay",), "capabilities": (("relay", b"sensors:"),)},
         {"limits": (0, 0)},
         {"limits": (11, 1)},
         {"limits": (1, 0)},

@@ -38,7 +38,7 @@ class Office:
         self.invitations = Invitations()
         self._entropy = entropy(seed + b"tokens")
 
-    def invite(self, role="member", uses=1, ttl=3600.0):
+    def invite(self, role="member", uses=1, ttl=3600.0, hybrid=True):
         return self.invitations.create(
             self.identity.issuer,
             node=self.identity.node_id,
@@ -49,10 +49,11 @@ class Office:
             addresses=ADDRESSES,
             wall=WALL,
             entropy=self._entropy,
+            hybrid=hybrid,
         )
 
-    def answer(self, seed=b"answer"):
-        return JoinAnswer(self.identity, self.invitations, entropy(seed), ADDRESSES)
+    def answer(self, seed=b"answer", **more):
+        return JoinAnswer(self.identity, self.invitations, entropy(seed), ADDRESSES, **more)
 
     def joiner(self, token, who=b"newcomer", name="newcomer", seed=b"joiner", **more):
         return Joiner(token, key_of(who), name, entropy=entropy(seed), **more)
@@ -349,9 +350,9 @@ def test_a_request_signed_for_another_conversation(office):
     genuine = joiner._request
 
     def stale():
-        body = request_body(bytes(32), key_of(b"newcomer").public_key, b"", "newcomer")
+        body = request_body(bytes(32), key_of(b"newcomer").public_key, b"", "newcomer", True)
         signature = sign(key_of(b"newcomer"), Domain.JOIN, office.world.mesh_id, body)
-        return JoinRequest(genuine().public_key, b"", "newcomer", signature, b"")
+        return JoinRequest(genuine().public_key, b"", "newcomer", True, signature, b"")
 
     joiner._request = stale
     with pytest.raises(RemoteProtocolError) as caught:
@@ -366,7 +367,8 @@ def test_a_request_for_somebody_elses_key(office):
 
     def foreign():
         request = genuine()
-        return JoinRequest(key_of(b"victim").public_key, b"", "newcomer", request.signature, b"")
+        victim = key_of(b"victim").public_key
+        return JoinRequest(victim, b"", "newcomer", True, request.signature, b"")
 
     joiner._request = foreign
     with pytest.raises(RemoteProtocolError):
@@ -391,7 +393,7 @@ def test_a_relay_learns_where_to_and_nothing_else(office):
     joiner, answer = office.joiner(token), office.answer()
     there, back = converse(joiner, answer)
     preamble = read_preamble(there, office.world.mesh_id)
-    assert preamble.kind is Kind.JOIN
+    assert preamble.kind is Kind.JOIN_HYBRID
     assert preamble.issuer == office.identity.node_id[:16]
     assert preamble.token_id == token.token_id
     assert preamble.size <= FIRST_FLIGHT_BYTES
@@ -405,7 +407,7 @@ def test_a_relay_learns_where_to_and_nothing_else(office):
         office.identity.public_key,
     ):
         assert secret not in seen
-    assert len(there) < 1024
+    assert len(there) < 2048
     assert len(back) < 8192
 
 

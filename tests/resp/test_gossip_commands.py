@@ -207,8 +207,8 @@ def test_command_getkeys(words: list[object], keys: list[bytes]) -> None:
 def test_help_comes_from_the_table() -> None:
     lines = Caller(open_service()).call("GOSSIP", "HELP")
     assert (
-        b"INVITE [ROLE member|issuer|revoker] [USES n] [TTL seconds] [ALLOW verb:prefix ...]"
-        in lines
+        b"INVITE [ROLE member|observer|relay|issuer|revoker] [TTL seconds] "
+        b"[ALLOW verb:prefix ...] [USES n]" in lines
     )
     assert lines[-2:] == [b"HELP", b"    Print this help."]
 

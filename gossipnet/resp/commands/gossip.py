@@ -1,7 +1,9 @@
 """GOSSIP: the mesh itself, for the command line and for anybody who wants to know."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from gossipnet.identity.certificate import NODE_SECONDS
+from gossipnet.identity.enrolment import CERTIFICATE_SECONDS_MAX, ROLES_TO_INVITE
 from gossipnet.identity.revocation import REASON_MAX
 from gossipnet.resp.commands import provenance
 from gossipnet.resp.limits import PATTERNS
@@ -13,11 +15,8 @@ from gossipnet.resp.table import HEAVY, Command, container
 if TYPE_CHECKING:
     from gossipnet.resp.session import Session
 
-_ROLES = (b"member", b"issuer", b"revoker")
 _VERBS = ("relay", "read", "write", "manage")
-_LONGEST_S = 10 * 365 * 86_400
 _USES = 10_000
-_ALLOWED = 64
 
 
 def _members(session: "Session", _args: list[bytes]) -> Reply:
@@ -48,29 +47,65 @@ def _why(session: "Session", args: list[bytes]) -> Reply:
 
 
 def _invite(session: "Session", args: list[bytes]) -> Reply:
-    role, uses, ttl_s = "member", 1, 3600
-    allowed: list[tuple[str, bytes]] = []
-    if len(args) % 2:
+    wanted = _wanted(args[2:], 3600, 366 * 86_400)
+    return session.service.mesh.invite(
+        wanted.role, wanted.uses, float(wanted.ttl_s), wanted.allowed
+    ).encode()
+
+
+def _sign(session: "Session", args: list[bytes]) -> Reply:
+    if any(word.upper() == b"USES" for word in args[3::2]):
         raise CommandError(SYNTAX)
-    for option, value in zip(args[2::2], args[3::2], strict=True):
+    wanted = _wanted(args[3:], NODE_SECONDS, CERTIFICATE_SECONDS_MAX)
+    request = args[2].decode("ascii", "replace")
+    return session.service.mesh.sign(
+        request, wanted.role, float(wanted.ttl_s), wanted.allowed
+    ).encode()
+
+
+def _invites(session: "Session", args: list[bytes]) -> Reply:
+    mesh = session.service.mesh
+    if len(args) == 2:
+        return plain(mesh.invites())
+    if len(args) != 4 or args[2].upper() != b"CANCEL":
+        raise CommandError(SYNTAX)
+    return mesh.cancel_invite(args[3].decode("ascii", "replace").lower()).encode()
+
+
+class _Wanted(NamedTuple):
+    """What a newcomer is to become."""
+
+    role: str
+    uses: int
+    ttl_s: int
+    allowed: list[tuple[str, bytes]]
+
+
+def _wanted(options: list[bytes], ttl_s: int, longest_s: int) -> _Wanted:
+    role, uses = "member", 1
+    allowed: list[tuple[str, bytes]] = []
+    if len(options) % 2:
+        raise CommandError(SYNTAX)
+    for option, value in zip(options[::2], options[1::2], strict=True):
         word = option.upper()
-        if word == b"ROLE" and value.lower() in _ROLES:
+        if word == b"ROLE" and value.lower().decode("ascii", "replace") in ROLES_TO_INVITE:
             role = value.lower().decode()
         elif word == b"ROLE":
-            raise CommandError("ERR ROLE is member, issuer or revoker")
+            raise CommandError(f"ERR ROLE is one of {', '.join(ROLES_TO_INVITE)}")
         elif word == b"USES":
             uses = integer(value, 1, _USES, f"ERR USES is a number from 1 to {_USES}")
         elif word == b"TTL":
             ttl_s = integer(
-                value, 1, _LONGEST_S, "ERR TTL is a number of seconds, ten years at most"
+                value,
+                1,
+                longest_s,
+                f"ERR TTL is a number of seconds, up to {longest_s // 86_400} days",
             )
         elif word == b"ALLOW":
             allowed.append(_capability(value))
         else:
             raise CommandError(SYNTAX)
-    if len(allowed) > _ALLOWED:
-        raise CommandError(f"ERR ALLOW may be given {_ALLOWED} times at most")
-    return session.service.mesh.invite(role, uses, float(ttl_s), allowed).encode()
+    return _Wanted(role, uses, ttl_s, allowed)
 
 
 def _capability(value: bytes) -> tuple[str, bytes]:
@@ -132,7 +167,8 @@ def _unwatch(session: "Session", _args: list[bytes]) -> Reply:
 _SINCE = "gossipnet"
 _ANY = "loading stale"
 _ADMIN = "admin noscript no-multi commits"
-_INVITE = "[ROLE member|issuer|revoker] [USES n] [TTL seconds] [ALLOW verb:prefix ...]"
+_NEWCOMER = "[ROLE member|observer|relay|issuer|revoker] [TTL seconds] [ALLOW verb:prefix ...]"
+_INVITE = f"{_NEWCOMER} [USES n]"
 
 # fmt: off
 ROWS = [
@@ -146,6 +182,11 @@ ROWS = [
                 "Why a member is thought to be what it is, and who said so.", _SINCE, _ANY),
         Command("gossip|invite", _invite, -2, _INVITE, "A token that lets one more machine in.",
                 _SINCE, _ADMIN),
+        Command("gossip|invites", _invites, -2, "[CANCEL token]",
+                "The tokens of this issuer and whom they let in; ends one before its time.",
+                _SINCE, _ADMIN),
+        Command("gossip|sign", _sign, -3, f"request {_NEWCOMER}",
+                "A certificate for the machine that made a join request.", _SINCE, _ADMIN),
         Command("gossip|renew", _renew, 2, "",
                 "Has this node certified anew; GOSSIP STATUS tells what came of it.", _SINCE,
                 "admin noscript no-multi"),
