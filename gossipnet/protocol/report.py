@@ -32,8 +32,13 @@ DROPS = (
     "events_unasked",
     "events_unknown",
     "gaps_dropped",
+    "joins_displaced",
+    "joins_over_share",
     "joins_refused",
     "members_refused",
+    "questions_foreign",
+    "questions_over_budget",
+    "receipts_dropped",
     "revocations_refused",
     "streams_refused",
 )
@@ -174,7 +179,9 @@ class Report:
             "keys": len(replica.keyspace),
             "converged": converged,
             "lag_s": round(lag, 3),
-            "drops": sum(counters[name] for name in DROPS) + replica.counters["held_dropped"],
+            "drops": sum(counters[name] for name in DROPS)
+            + replica.counters["held_dropped"]
+            + replica.counters["held_evicted"],
             "epoch": replica.epoch,
             "logs": len(replica.vector()),
             "records": replica.total,

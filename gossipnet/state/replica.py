@@ -25,14 +25,14 @@ from gossipnet.state.freezing import freeze
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.loading import Loading
 from gossipnet.state.logs import HASH_BYTES, Log, Logs
-from gossipnet.state.opening import open_log, verify_first
+from gossipnet.state.opening import author_of, open_log, verify_first
 from gossipnet.state.operations import Body, decode_body_untrusted
 from gossipnet.state.outcome import AppliedRecord, Outcome, Status
 from gossipnet.state.own_log import OwnLog
 from gossipnet.state.rebuild import Rebuild
 from gossipnet.state.record import Record
 from gossipnet.state.voids import Voids
-from gossipnet.state.waiting import Recent, Waiting
+from gossipnet.state.waiting import Gaps, Recent, Waiting
 
 __all__ = ["AppliedRecord", "Outcome", "Replica", "Status"]
 
@@ -294,14 +294,11 @@ class Replica:
             # Its signature was good: its author is at fault, not who brought the other.
             self.counters["held_malformed"] += 1
 
-    def _hold(
-        self,
-        arrived: Record,
-        *,
-        quarantine: bool = False,
-        needs: list[tuple[LogId, int, int]] | None = None,
-    ) -> Status:
-        if not self.waiting.hold(arrived, quarantine=quarantine, needs=needs or []):
+    def _hold(self, arrived: Record, needs: Gaps = (), *, quarantine: bool = False) -> Status:
+        author = author_of(arrived, self.logs.begun(arrived.log))
+        kept = self.waiting.hold(arrived, author, quarantine=quarantine, needs=needs)
+        self.counters["held_evicted"] = self.waiting.evicted
+        if not kept:
             self.counters["held_dropped"] += 1
         elif quarantine:
             self.counters["records_quarantined"] += 1

@@ -323,7 +323,7 @@ class Author:
         self.count += 1
         self.seq += not changes
         ops = list(operations)
-        if self.seq == 1:
+        if changes.get("seq", self.seq) == 1:
             ops = [self.opening, *ops]
         made = record.write(
             self.who.key,
