@@ -18,32 +18,38 @@ from gossipnet.protocol.links import PeerLink
 TOLERATED = 60.0
 """Seconds; the same bound as the quarantine of records."""
 
+WITNESSES = 2
+"""Peers that must see the same fault of this node's clock."""
+
 EVERY, AGAIN = 10.0, 1.0
 """Seconds between two looks, and while the clock is wrong."""
 
 
 def clock_offset(links: Iterable[PeerLink], context: Context) -> float | None:
-    """Median of (peer's clock - ours) in seconds over greeted links; None without any."""
+    """Median of (peer's clock - ours) in seconds over greeted peers; None without any."""
     offsets = _offsets(links, context)
     return median(offsets) if offsets else None
 
 
 def _offsets(links: Iterable[PeerLink], context: Context) -> list[float]:
+    """One a peer, however many links it has."""
     ours = context.wall - context.now
-    return [link.clock_base - ours for link in links if link.greeted]
+    return list({link.node: link.clock_base - ours for link in links if link.greeted}.values())
 
 
 def clock_complaint(links: Iterable[PeerLink], context: Context) -> str | None:
     """One sentence if this machine's clock is off by more than is tolerated, else None.
 
-    Silent when the peers do not agree among themselves: at least half must see the same fault.
+    Silent when the peers do not agree among themselves: at least half must see the same fault, and
+    two of them, for a single liar could else stop this node's writes; where only one other member
+    lives, its word is all there is.
     """
     seen = _offsets(links, context)
     offset = median(seen) if seen else 0.0
     if abs(offset) <= TOLERATED:
         return None
     agreeing = sum(1 for other in seen if abs(other - offset) <= TOLERATED)
-    if 2 * agreeing < len(seen):
+    if 2 * agreeing < len(seen) or agreeing < min(WITNESSES, context.others()):
         return None
     direction = "behind" if offset > 0 else "ahead of"
     return (

@@ -27,9 +27,10 @@ class Context:
       effects: What the driver must do, in order.
       meta: Named values to store with the next commit; None deletes.
       counters: Everything that happened, by name; `status` shows them.
+      others: How many other members live, as far as is known; set by the engine.
     """
 
-    __slots__ = ("counters", "effects", "entropy", "meta", "now", "rng", "timers", "wall")
+    __slots__ = ("counters", "effects", "entropy", "meta", "now", "others", "rng", "timers", "wall")
 
     def __init__(
         self, rng: random.Random, entropy: Callable[[int], bytes], now: float, wall: float
@@ -42,6 +43,7 @@ class Context:
         self.effects: list[Effect] = []
         self.meta: dict[str, bytes | None] = {}
         self.counters: Counter[str] = Counter()
+        self.others: Callable[[], int] = lambda: 0
 
     @property
     def wall_ms(self) -> int:

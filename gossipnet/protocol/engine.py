@@ -101,7 +101,7 @@ class Engine(Parts):
             self.overlay.failed(event.dial, event.failure, event.detail)
         elif isinstance(event, LogRead):
             if not self.standing.takes(event):
-                self.sync.on_read(event)
+                self.sync.streams.on_read(event)
         elif isinstance(event, JoinReceived):
             self.relay.received(event.join, event.data)
         elif isinstance(event, JoinOpened):

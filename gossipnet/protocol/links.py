@@ -142,6 +142,9 @@ class Pull:
       wanted: What was asked for.
       progress_at: ``now`` when the last piece came.
       records: Received so far.
+      size: Their bytes since ``judged_at``.
+      judged_at: ``now`` when its speed was judged last.
+      slow: It brings so little that it no longer keeps other pulls waiting.
       held: The next piece is not asked for until the disk has caught up.
     """
 
@@ -150,6 +153,9 @@ class Pull:
     wanted: list[tuple[bytes, int, int]]
     progress_at: float
     records: int = 0
+    size: int = 0
+    judged_at: float = 0.0
+    slow: bool = False
     held: bool = False
 
 

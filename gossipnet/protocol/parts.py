@@ -163,6 +163,7 @@ class Parts:
 
     def _wire(self) -> None:
         """Tell every part whom to tell."""
+        self.context.others = lambda: self.membership.alive_count() - 1
         self.presence.publish = lambda own: self.broadcast.members([own], None)
 
         self.overlay.joined = self._on_neighbour

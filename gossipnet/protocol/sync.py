@@ -12,8 +12,9 @@ from math import inf
 
 from gossipnet.ids import LogId
 from gossipnet.protocol.context import Context
-from gossipnet.protocol.effects import Lane, LogRead, ReadLog
-from gossipnet.protocol.links import Gap, PeerLink, Pull, Serving
+from gossipnet.protocol.effects import Lane
+from gossipnet.protocol.links import Gap, PeerLink, Pull
+from gossipnet.protocol.streams import FROM_MEMORY, Streams
 from gossipnet.protocol.wire import (
     RECORDS_PER_MESSAGE,
     Digest,
@@ -32,17 +33,18 @@ PERIOD = 5.0
 STALLED = 3.0
 """Seconds without a piece after which a pull is given up and tried elsewhere."""
 
-PIECE_BYTES = 64 * 1024
-"""Size of one piece of a stream: small enough that a piece never delays a heartbeat."""
+SLOW_BYTES = 4096
+"""Bytes per second, over `STALLED` seconds, below which a pull keeps no other waiting: a neighbour
+that drips one record after another must not be the only source."""
+
+SLOW_FOR = 60.0
+"""Seconds for which the next pulls from such a neighbour keep no other waiting either."""
+
+PULLS_MAX = 8
+"""Pulls at a time, all but one of them slow."""
 
 HELD = 0.2
 """Seconds between two looks whether the disk has caught up, so that a stream may go on."""
-
-STREAMS_PER_LINK = 2
-"""Streams served to one peer at a time; one more is told to come again."""
-
-FROM_MEMORY = 64
-"""A gap of at most this many records is answered from memory if they are all there."""
 
 GRAFT_AGAIN = 0.2
 """Seconds for the tree to bring what was announced while an earlier gap was waited for."""
@@ -66,10 +68,9 @@ class Sync:
         self._links = links
         self._members_digest = members_digest
         self._session = 0
-        self._read = 0
-        self._reads: dict[int, tuple[int, Serving]] = {}
         self.pulls: dict[int, Pull] = {}
         self._waiting: dict[int, bool] = {}
+        self._slow: dict[int, float] = {}
         self._gaps: dict[tuple[LogId, int], Gap] = {}
         self._gaps_due = inf
         # Set by the engine.
@@ -82,6 +83,7 @@ class Sync:
         self.ingest: Callable[[bytes], Outcome] = lambda data: replica.ingest(data, context.wall)
         self.congested: Callable[[], bool] = lambda: False
         self.sendable: Callable[[LogId, int], int] = lambda _log, head: head
+        self.streams = Streams(context, replica, links, lambda log, head: self.sendable(log, head))
 
     def start(self) -> None:
         """Begin the periodic comparison."""
@@ -140,16 +142,26 @@ class Sync:
         if self.congested():  # the difference lasts, so it is looked into again and again
             self._context.counters["pulls_deferred"] += 1
             return
-        if self.pulls:
+        if self._occupied(link.number):
             self._waiting[link.number] = True
             return
         self._session += 1
         ranges: list[Range] = [(log, first, last) for log, first, last in wanted]
         ranges = ranges[:RECORDS_PER_MESSAGE]
-        self.pulls[self._session] = Pull(self._session, link.number, ranges, self._context.now)
+        pull = Pull(self._session, link.number, ranges, self._context.now)
+        pull.judged_at = self._context.now
+        pull.slow = self._slow.get(link.number, -inf) > self._context.now
+        self.pulls[self._session] = pull
         self._context.counters["pulls"] += 1
         self._context.send(link.number, Lane.BULK, Want(self._session, ranges))
         self._watch(self._session)
+
+    def _occupied(self, number: int) -> bool:
+        """Whether a pull is under way that another one has to wait for."""
+        pulls = self.pulls.values()
+        return (
+            any(not pull.slow or pull.link == number for pull in pulls) or len(pulls) >= PULLS_MAX
+        )
 
     def _watch(self, session: int, wait: float = STALLED) -> None:
         def check() -> None:
@@ -162,13 +174,33 @@ class Sync:
                 self._context.counters["pulls_stalled"] += 1
                 self._end(pull)
             else:
+                self._judge(pull)
                 self._watch(session)
 
         self._context.timers.set(("pull", session), self._context.now + wait, check)
 
+    def _judge(self, pull: Pull) -> None:
+        """Let another neighbour have a try beside a pull that hardly moves."""
+        now = self._context.now
+        if now - pull.judged_at < STALLED:
+            return
+        enough = pull.size >= SLOW_BYTES * (now - pull.judged_at)
+        pull.size, pull.judged_at = 0, now
+        if enough or pull.slow:
+            return
+        pull.slow = True
+        self._slow[pull.link] = now + SLOW_FOR
+        self._context.counters["pulls_slow"] += 1
+        others = [
+            link for link in self._links.values() if link.neighbour and link.number != pull.link
+        ]
+        if others and not self._greet_waiting():
+            self.greet(self._context.rng.choice(others))
+
     def _go_on(self, pull: Pull) -> None:
         """Ask for the next piece once the disk has caught up."""
-        pull.progress_at = self._context.now
+        pull.progress_at = pull.judged_at = self._context.now
+        pull.size = 0
         pull.held = self.congested()
         if not pull.held:
             self._context.send(pull.link, Lane.BULK, More(pull.session))
@@ -195,6 +227,7 @@ class Sync:
             if message.records:  # empty pieces could hold the only stream for ever
                 pull.progress_at = self._context.now
             pull.records += len(message.records)
+            pull.size += sum(map(len, message.records))
         if not message.done and not message.refused:
             if pull is not None and self.congested():
                 pull.held = True
@@ -207,15 +240,21 @@ class Sync:
     def _end(self, pull: Pull) -> None:
         self.pulls.pop(pull.session, None)
         self._context.timers.cancel(("pull", pull.session))
+        if self._greet_waiting():
+            return
+        if pull.records == 0:
+            self._context.timers.set("sync", self._context.after(1.0, 0.5), self._compare)
+
+    def _greet_waiting(self) -> bool:
+        """Compare with the neighbour that has waited longest to be pulled from."""
         while self._waiting:
             number = next(iter(self._waiting))
             del self._waiting[number]
             link = self._links.get(number)
             if link is not None:
                 self.greet(link)
-                return
-        if pull.records == 0:
-            self._context.timers.set("sync", self._context.after(1.0, 0.5), self._compare)
+                return True
+        return False
 
     def progress(self) -> dict[str, int]:
         """Records received and asked for by the streams under way."""
@@ -294,86 +333,10 @@ class Sync:
             link.number, Lane.GOSSIP, Want(self._session, lacking[:RECORDS_PER_MESSAGE])
         )
 
-    # -- serving -------------------------------------------------------------------------------
-
-    def on_want(self, link: PeerLink, message: Want) -> None:
-        """Serve a small gap from memory, anything else as a stream from disk."""
-        ranges = [
-            (LogId(log), first, min(last, head))
-            for log, first, last in message.ranges
-            if first <= (head := self.sendable(LogId(log), self._replica.head(LogId(log))))
-            and first <= last
-        ]
-        total = sum(last - first + 1 for _log, first, last in ranges)
-        if total <= FROM_MEMORY:
-            found = [
-                self._replica.record(log, seq)
-                for log, first, last in ranges
-                for seq in range(first, last + 1)
-            ]
-            records = [data for data in found if data is not None]
-            if len(records) == len(found) and sum(map(len, records)) <= 4 * PIECE_BYTES:
-                self._context.send(
-                    link.number, Lane.GOSSIP, Records(message.session, records, True, False)
-                )
-                return
-        if len(link.serving) >= STREAMS_PER_LINK or message.session in link.serving:
-            self._context.counters["streams_refused"] += 1
-            self._context.send(link.number, Lane.BULK, Records(message.session, [], True, True))
-            return
-        serving = Serving(message.session, tuple(ranges))
-        link.serving[message.session] = serving
-        self._read_on(link, serving)
-
-    def on_more(self, link: PeerLink, message: More) -> None:
-        """The peer took a piece in."""
-        serving = link.serving.get(message.session)
-        if serving is not None:
-            serving.credit = min(serving.credit + 1, 4)
-            self._serve(link, serving)
-
-    def _read_on(self, link: PeerLink, serving: Serving) -> None:
-        self._read += 1
-        self._reads[self._read] = (link.number, serving)
-        serving.reading = True
-        wanted = tuple((LogId(log), first, last) for log, first, last in serving.wanted)
-        self._context.effects.append(ReadLog(self._read, wanted, serving.position, 4 * PIECE_BYTES))
-
-    def on_read(self, read: LogRead) -> None:
-        """Records came from disk."""
-        number, serving = self._reads.pop(read.request, (0, None))
-        link = self._links.get(number)
-        if serving is None or link is None or serving.session not in link.serving:
-            return
-        serving.reading = False
-        serving.queue.extend(read.records)
-        if read.position is None:
-            serving.ended = True
-        else:
-            serving.position = read.position
-        self._serve(link, serving)
-
-    def _serve(self, link: PeerLink, serving: Serving) -> None:
-        while serving.credit > 0 and (serving.queue or serving.ended):
-            piece: list[bytes] = []
-            size = 0
-            while serving.queue and size < PIECE_BYTES and len(piece) < RECORDS_PER_MESSAGE:
-                piece.append(serving.queue.popleft())
-                size += len(piece[-1])
-            done = serving.ended and not serving.queue
-            serving.credit -= 1
-            self._context.counters["records_served"] += len(piece)
-            self._context.send(link.number, Lane.BULK, Records(serving.session, piece, done, False))
-            if done:
-                del link.serving[serving.session]
-                return
-        if not serving.queue and not serving.ended and not serving.reading:
-            self._read_on(link, serving)
-
     def forget(self, number: int) -> None:
         """A link is gone: give up its pull, and compare with somebody else."""
         self._waiting.pop(number, None)
+        self._slow.pop(number, None)
         for pull in [pull for pull in self.pulls.values() if pull.link == number]:
             self._end(pull)
-        for request in [r for r, (link, _s) in self._reads.items() if link == number]:
-            del self._reads[request]
+        self.streams.forget(number)
