@@ -1,4 +1,4 @@
-"""Who is in the mesh and how this node is: ``members status peers``."""
+"""Who is in the mesh, how this node is, and who owns what: ``members status peers owner``."""
 
 import argparse
 from collections import Counter
@@ -23,6 +23,21 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add_socket(parser)
 
 
+def _configure_members(parser: argparse.ArgumentParser) -> None:
+    add_socket(parser)
+    parser.add_argument(
+        "--sort", choices=("name", "rtt", "state"), default="name", help="order (default name)"
+    )
+
+
+def _configure_owner(parser: argparse.ArgumentParser) -> None:
+    add_socket(parser)
+    parser.add_argument("key", metavar="KEY", help="any text: a key, a job, a shard")
+    parser.add_argument(
+        "count", metavar="N", nargs="?", type=int, default=1, help="so many (default 1)"
+    )
+
+
 def clean(value: Any) -> str:
     """One cell: no control characters, ``-`` for nothing, lists joined."""
     if value is None or value == "" or value == []:
@@ -39,7 +54,7 @@ def clean(value: Any) -> str:
 
 def _members(arguments: argparse.Namespace) -> int:
     with open_client(arguments) as client:
-        rows = plain(ask(client, "GOSSIP", "MEMBERS"))
+        rows = _sorted(plain(ask(client, "GOSSIP", "MEMBERS")), arguments.sort)
         if arguments.json:
             put_json({"members": rows})
             return 0
@@ -54,13 +69,22 @@ def _members(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _sorted(rows: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
+    states = list(_TINTS)
+    if by == "rtt":  # those at an unknown distance, this node among them, come last
+        return sorted(rows, key=lambda row: (row.get("rtt_ms") is None, row.get("rtt_ms") or 0.0))
+    if by == "state":
+        return sorted(rows, key=lambda row: states.index(row["state"]))
+    return rows
+
+
 def _member_cells(row: dict[str, Any], own: object) -> list[str]:
     mine = row.get("id") == own
     return [
         clean(row.get("name")) + ("*" if mine else ""),
         clean(row.get("state")),
         clean(row.get("address")),
-        "-" if mine else _milliseconds(row.get("rtt_ms")),
+        "-" if mine else _distance(row),
         "-" if mine else _operations(row.get("behind")),
         clean(row.get("roles")),
         clean(row.get("zone")),
@@ -84,6 +108,12 @@ def _peer_cells(row: dict[str, Any]) -> list[str]:
         "-" if queued is None else f"{queued} B",
         "-" if since is None else told(float(since)),
     ]
+
+
+def _distance(row: dict[str, Any]) -> str:
+    """A round trip; one that was not measured but follows from coordinates has a ``~``."""
+    estimated = row.get("rtt_ms") is not None and not row.get("rtt_measured", True)
+    return ("~" if estimated else "") + _milliseconds(row.get("rtt_ms"))
 
 
 def _milliseconds(value: float | None) -> str:
@@ -137,8 +167,31 @@ def _peers(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _owner(arguments: argparse.Namespace) -> int:
+    with open_client(arguments) as client:
+        rows = plain(ask(client, "GOSSIP", "OWNER", arguments.key, str(arguments.count)))
+        own = plain(ask(client, "GOSSIP", "STATUS")).get("node_id")
+    if arguments.json:
+        put_json({"owners": [{**row, "me": row.get("id") == own} for row in rows]})
+        return 0
+    for row in rows:
+        put(clean(row.get("name")))
+    if rows:
+        mine = rows[0].get("id") == own
+        say("this node owns it" if mine else f"{clean(rows[0].get('name'))} owns it")
+    next_step(suggestion(arguments, "members"))
+    return 0
+
+
 COMMANDS = {
-    "members": Command(_configure, _members, "gossipnet members\ngossipnet members --json"),
+    "members": Command(
+        _configure_members,
+        _members,
+        "gossipnet members\ngossipnet members --sort rtt\ngossipnet members --json",
+    ),
+    "owner": Command(
+        _configure_owner, _owner, "gossipnet owner nightly-backup\ngossipnet owner shard:17 3"
+    ),
     "status": Command(_configure, _status, "gossipnet status\ngossipnet status --json"),
     "peers": Command(_configure, _peers, "gossipnet peers\ngossipnet peers --json"),
 }

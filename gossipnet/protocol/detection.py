@@ -46,6 +46,9 @@ neighbours, and stands in for a few more when many die together."""
 STUCK = 1.5
 """Seconds for which a difference of states may last before it is looked into."""
 
+ANSWERERS_PING = 8
+"""The side that did not dial pings too, at every so many heartbeats, to measure for itself."""
+
 HEALTH_MAX = 8
 """Lifeguard's bound on local health."""
 
@@ -79,6 +82,8 @@ class Detection:
         # Set by the engine that composes the parts.
         self.spread: Callable[[list[Accusation], int | None], None] = lambda _a, _link: None
         self.silent: Callable[[PeerLink], None] = lambda _link: None
+        self.place: Callable[[int], list[int]] = lambda _number: []
+        self.measured: Callable[[PeerLink, float, list[int]], None] = lambda _link, _rtt, _p: None
         self.stuck: Callable[[PeerLink], None] = lambda _link: None
         self.refuted: Callable[[int], None] = lambda _incarnation: None
         self.state: Callable[[], tuple[int, bytes]] = lambda: (0, bytes(8))
@@ -134,29 +139,39 @@ class Detection:
     def _ping_all(self) -> None:
         total, digest = self.state()
         for link in self._links.values():
-            if not link.dialed:
-                continue
             link.ping_number += 1
+            if not link.dialed and link.ping_number % ANSWERERS_PING:
+                continue
             if link.ping_sent_at is None:
                 link.ping_sent_at = self._context.now
             rtt_us = 0 if link.rtt is None else int(link.rtt * 1e6)
             self._context.send(
-                link.number, Lane.CONTROL, Ping(link.ping_number, total, digest, rtt_us)
+                link.number,
+                Lane.CONTROL,
+                Ping(link.ping_number, total, digest, rtt_us, self.place(link.ping_number)),
             )
 
     def on_ping(self, link: PeerLink, message: Ping) -> None:
         """Answer, and learn what the dialler measured."""
         total, digest = self.state()
-        self._context.send(link.number, Lane.CONTROL, Pong(message.number, total, digest))
-        if message.rtt_us:
+        self._context.send(
+            link.number,
+            Lane.CONTROL,
+            Pong(message.number, total, digest, self.place(message.number)),
+        )
+        link.place = message.place or link.place
+        if message.rtt_us and not link.measures:
             link.rtt = min(message.rtt_us, 60_000_000) / 1e6
         self._heartbeat(link, message.total, message.vector)
 
     def on_pong(self, link: PeerLink, message: Pong) -> None:
         """Measure the round trip."""
         if link.ping_sent_at is not None and message.number == link.ping_number:
-            link.measured(self._context.now - link.ping_sent_at)
+            sample = self._context.now - link.ping_sent_at
+            link.measured(sample)
             link.ping_sent_at = None
+            link.place = message.place or link.place
+            self.measured(link, min(sample, link.rtt or sample), link.place)
         self._heartbeat(link, message.total, message.vector)
 
     def _heartbeat(self, link: PeerLink, total: int, vector: bytes) -> None:

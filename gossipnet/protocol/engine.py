@@ -79,6 +79,7 @@ class Engine(Parts):
         self.clock.start()
         self.certificates.start()
         self.overlay.start(self._settings.seeds)
+        self.distance.start()
         self.standing.start()
         self.ready = True
 
@@ -268,6 +269,14 @@ class Engine(Parts):
     def events(self) -> list[dict[str, object]]:
         """Rows of ``gossipnet log``, oldest first."""
         return self._report.events()
+
+    def nearest(self, count: int) -> list[dict[str, object]]:
+        """The ``count`` nearest living members, nearest first: rows of `members_table`."""
+        return self._report.nearest(count)
+
+    def owners(self, key: bytes, count: int) -> list[dict[str, object]]:
+        """The living members to which a key belongs, the owner first: rows of `members_table`."""
+        return self._report.owners(key, count)
 
     def why(self, node: str) -> list[dict[str, object]]:
         """Why members of this name, or with an id that begins so, are in the state they are in.

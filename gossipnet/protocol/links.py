@@ -37,7 +37,9 @@ class PeerLink:
       intent: What this side's Hello asked for.
       grafted: The peer asked for every push, whatever the trees say.
       asked: We asked the peer for that.
+      place: Where the peer last said that it is (`vivaldi`).
       rtt: Smoothed round trip in seconds (RFC 6298 weights), None before the first.
+      measures: This side has measured it; until then the dialler's word counts.
       gap_mean, gap_deviation: Of the times between arrivals, in seconds.
       total: Records the peer had applied when it last said.
       vector: First 8 bytes of the digest it last said.
@@ -63,7 +65,9 @@ class PeerLink:
     intent: int = 0
     grafted: bool = False
     asked: bool = False
+    place: list[int] = field(default_factory=list)
     rtt: float | None = None
+    measures: bool = False
     rtt_deviation: float = 0.0
     gap_mean: float = HEARTBEAT
     gap_deviation: float = 0.1
@@ -86,7 +90,8 @@ class PeerLink:
 
     def measured(self, sample: float) -> None:
         """Fold one round trip (seconds) into the estimate: RFC 6298, section 2."""
-        if self.rtt is None:
+        if self.rtt is None or not self.measures:
+            self.measures = True
             self.rtt, self.rtt_deviation = sample, sample / 2
             return
         self.rtt_deviation += (abs(sample - self.rtt) - self.rtt_deviation) / 4

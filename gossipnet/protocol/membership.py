@@ -142,6 +142,7 @@ class Membership:
         """Changes whenever somebody's neighbours do, or whether it can be reached."""
         self._lost: list[Member] = []
         self.addresses: tuple[str, ...] = ()
+        self.place: list[int] = []
         self.status = ALIVE
         self.listed: frozenset[bytes] = frozenset()
         """Neighbours in this node's own current record."""
@@ -247,6 +248,7 @@ class Membership:
             software=self._software,
             certificate=self.identity.certificate.fingerprint[:16],
             root=self._trust.root_version,
+            place=self.place,
         )
         signed = encode(body)
         signature = sign(self.identity.key, Domain.MEMBER, self._trust.mesh_id, signed)

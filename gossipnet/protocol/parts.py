@@ -20,6 +20,7 @@ from gossipnet.protocol.clockcheck import ClockWatch
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.detection import Detection
+from gossipnet.protocol.distance import Distance
 from gossipnet.protocol.effects import (
     Renewed,
 )
@@ -95,6 +96,7 @@ class Parts:
         self.membership = Membership(context, identity, trust, settings.zone, settings.software)
         self.presence = Presence(context, self.membership, links, settings.addresses)
         self.overlay = Overlay(context, self.membership, links)
+        self.distance = Distance(context, self.membership, links)
         self.judgement = Judgement(context, self.membership, links)
         self.detection = Detection(
             context, identity, trust.mesh_id, self.membership, self.judgement, links
@@ -138,6 +140,7 @@ class Parts:
             identity,
             self.membership,
             self.overlay,
+            self.distance,
             self.detection,
             self.judgement,
             self.sync,
@@ -178,6 +181,8 @@ class Parts:
         self.detection.refuted = self._on_refute
         self.detection.state = lambda: (self.replica.total, self.digest()[:8])
         self.detection.stuck = self.sync.greet
+        self.detection.place, self.detection.measured = self.distance.told, self.distance.measured
+        self.distance.publish = self.presence.say
 
         self.life.digests = lambda: (
             self.digest(),

@@ -12,6 +12,7 @@ from gossipnet.protocol.clockcheck import clock_complaint, clock_offset
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.detection import Detection
+from gossipnet.protocol.distance import Distance
 from gossipnet.protocol.effects import Event
 from gossipnet.protocol.judgement import Judgement
 from gossipnet.protocol.links import PeerLink
@@ -56,6 +57,7 @@ class Report:
         identity: NodeIdentity,
         membership: Membership,
         overlay: Overlay,
+        distance: Distance,
         detection: Detection,
         judgement: Judgement,
         sync: Sync,
@@ -69,6 +71,7 @@ class Report:
         self.identity = identity
         self._membership = membership
         self._overlay = overlay
+        self._distance = distance
         self._detection = detection
         self._judgement = judgement
         self._sync = sync
@@ -105,20 +108,30 @@ class Report:
         rows = [self._member(member) for member in self._membership.members.values()]
         return sorted(rows, key=lambda row: (str(row["name"]), str(row["id"])))
 
+    def nearest(self, count: int) -> list[dict[str, object]]:
+        """The nearest others."""
+        return [self._member(member) for member in self._distance.nearest()[:count]]
+
+    def owners(self, key: bytes, count: int) -> list[dict[str, object]]:
+        """Who owns a key."""
+        return [self._member(member) for member in self._distance.owners(key, count)]
+
     def _member(self, member: Member) -> dict[str, object]:
         me = member.id == self._membership.me
+        rtt, measured = (None, False) if me else self._distance.rtt(member)
         behind = None if member.total is None else max(0, self._replica.total - member.total)
         return {
             "name": member.name,
             "id": ids.text(member.id),
             "state": member.state,
             "address": member.body.addresses[0] if member.body.addresses else "",
-            "rtt_ms": None if member.rtt is None else round(member.rtt * 1000, 3),
+            "rtt_ms": None if rtt is None else round(rtt * 1000, 3),
             "behind": 0 if me else behind,
             "roles": sorted(member.roles),
             "zone": member.body.zone,
             "version": member.body.software,
             "incarnation": member.body.incarnation,
+            "rtt_measured": measured,
         }
 
     def peers(self) -> list[dict[str, object]]:

@@ -26,6 +26,7 @@ from gossipnet.protocol.wire_types import (
     Chain,
     Count,
     Message,
+    Place,
     Signature,
     Text,
 )
@@ -64,6 +65,7 @@ class MemberBody(Struct, array_like=True, frozen=True):
       certificate: First 16 bytes of the fingerprint of its certificate, so that whoever holds an
         older one knows to ask for the chain.
       root: The newest version of the mesh's root that it knows.
+      place: Its network coordinate, see `vivaldi`, or empty.
     """
 
     version: Count
@@ -78,6 +80,7 @@ class MemberBody(Struct, array_like=True, frozen=True):
     software: Annotated[str, Meta(max_length=31)]
     certificate: Annotated[bytes, Meta(max_length=16)] = b""
     root: Count = 1
+    place: Place = []
 
 
 class MemberEntry(Struct, array_like=True, frozen=True):
@@ -149,12 +152,16 @@ class Verdict(Message, frozen=True, tag=2):
 
 
 class Ping(Message, frozen=True, tag=3):
-    """Heartbeat of the side that dialled; ``rtt_us`` is what it last measured (0 unknown)."""
+    """Heartbeat of the side that dialled, now and then of the other.
+
+    ``rtt_us`` is what the sender last measured (0 unknown), ``place`` its coordinate, or empty.
+    """
 
     number: Count
     total: Count
     vector: Bytes8
     rtt_us: Count
+    place: Place = []
 
 
 class Pong(Message, frozen=True, tag=4):
@@ -163,6 +170,7 @@ class Pong(Message, frozen=True, tag=4):
     number: Count
     total: Count
     vector: Bytes8
+    place: Place = []
 
 
 class MemberHeads(Message, frozen=True, tag=5):

@@ -15,6 +15,10 @@ Addresses = Annotated[list[Text], Meta(max_length=8)]
 Chain = Annotated[list[Annotated[bytes, Meta(max_length=4096)]], Meta(max_length=3)]
 
 
+Place = Annotated[list[Annotated[int, Meta(ge=-(1 << 40), le=1 << 40)]], Meta(max_length=5)]
+"""A node's place as `vivaldi` gives it, or empty."""
+
+
 class Message(Struct, array_like=True, frozen=True, gc=False):
     """Base of every message."""
 

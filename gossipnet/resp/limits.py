@@ -38,3 +38,5 @@ PATTERNS = 100
 """Patterns that one client may GOSSIP WATCH."""
 REPLY_BYTES = 64 * 1024 * 1024
 """A reply that repeats what is there (SRANDMEMBER -n) may not be larger."""
+MEMBERS_MAX = 16_384
+"""Members that a mesh may have: `gossipnet.protocol.membership.MEMBERS_MAX`."""

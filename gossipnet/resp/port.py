@@ -75,6 +75,14 @@ class MeshPort(Protocol):
         """What happened, newest last."""
         ...
 
+    def nearest(self, count: int) -> Sequence[Mapping[str, Any]]:
+        """Rows of the nearest living members."""
+        ...
+
+    def owners(self, key: bytes, count: int) -> Sequence[Mapping[str, Any]]:
+        """Rows of the living members to which a key belongs, its owner first."""
+        ...
+
     def why(self, name_or_id: str) -> Any:
         """Why a member is thought to be what it is."""
         ...

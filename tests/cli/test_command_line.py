@@ -96,6 +96,26 @@ def test_members(fake: FakeSocket, run: Run) -> None:
     assert rows[0]["rtt_ms"] is None
 
 
+def test_members_by_distance(fake: FakeSocket, run: Run) -> None:
+    far = {b"name": b"far", b"state": b"dead", b"rtt_ms": 40.0, b"rtt_measured": False}
+    fake.answers |= {"GOSSIP MEMBERS": resp3([far, *MEMBERS]), "GOSSIP STATUS": resp3(STATUS)}
+    lines = run("members", "--sort", "rtt").out.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == ["rpi", "far", "atlas*"]
+    assert "~40.0 ms" in lines[1]
+    rows = run("members", "--sort", "state", "--json").document["members"]
+    assert [row["state"] for row in rows] == ["alive", "suspect", "dead"]
+
+
+def test_owner(fake: FakeSocket, run: Run) -> None:
+    fake.answers |= {"GOSSIP OWNER": resp3(MEMBERS), "GOSSIP STATUS": resp3(STATUS)}
+    done = run("owner", "nightly", "2")
+    assert done.out == "atlas\nrpi\n"
+    assert "this node owns it" in done.err
+    assert fake.asked[0] == [b"GOSSIP", b"OWNER", b"nightly", b"2"]
+    owners = run("owner", "nightly", "--json").document["owners"]
+    assert [row["me"] for row in owners] == [True, False]
+
+
 def test_status(fake: FakeSocket, run: Run) -> None:
     fake.answers["GOSSIP STATUS"] = resp3(STATUS)
     done = run("status")

@@ -219,7 +219,7 @@ def test_a_wildcard_address_is_learned_from_peers() -> None:
 
 
 def test_an_idle_mesh_says_little() -> None:
-    net = settled(3, 20)
+    net = settled(3, 90)  # until nobody's coordinate moves any more
     for machine in net:
         machine.sent.clear()
     net.run(20)
@@ -278,7 +278,9 @@ def test_rows_have_the_promised_keys() -> None:
     net = settled(2)
     engine = net[0].engine
     row = net[0].row("node1")
-    assert " ".join(row) == ("name id state address rtt_ms behind roles zone version incarnation")
+    assert " ".join(row) == (
+        "name id state address rtt_ms behind roles zone version incarnation rtt_measured"
+    )
     assert row["rtt_ms"] == pytest.approx(2000 * LATENCY, abs=0.01)
     assert row["behind"] == 0
     peer = engine.peers()[0]

@@ -63,6 +63,12 @@ class LoneMesh:
     def events(self) -> list[dict[str, Any]]:
         return [{"wall": 1.5, "kind": "start", "level": "info", "text": "a\r\nb", "node": None}]
 
+    def nearest(self, count: int) -> list[dict[str, Any]]:
+        return self.members_table()[:count]
+
+    def owners(self, key: bytes, count: int) -> list[dict[str, Any]]:
+        return [{**row, "key": key} for row in self.members_table()[:count]]
+
     def why(self, name_or_id: str) -> list[dict[str, Any]]:
         raise NotFound(f"no member is called {name_or_id!r}")
 

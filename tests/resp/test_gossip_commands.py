@@ -34,6 +34,15 @@ def test_status_has_what_the_clients_cost() -> None:
     assert status[b"clients"][b"connected"] == 1
 
 
+def test_nearest_and_owner_take_a_number_of_members() -> None:
+    caller = Caller(open_service(), protocol=3)
+    assert caller.call("GOSSIP", "NEAREST")[0][b"name"] == b"ada"
+    (row,) = caller.call("GOSSIP", "OWNER", "a key", "3")
+    assert row[b"key"] == b"a key"
+    for words in ("NEAREST 0", "NEAREST 16385", "NEAREST 1 2", "OWNER", "OWNER k x", "OWNER k 1 2"):
+        assert caller.refusal("GOSSIP", *words.split()).startswith("ERR ")
+
+
 def test_why_about_nobody_is_an_error_in_one_sentence() -> None:
     text = Caller(open_service()).refusal("GOSSIP", "WHY", "eve")
     assert text == "ERR no member is called 'eve'"

@@ -6,7 +6,7 @@ from gossipnet.identity.certificate import NODE_SECONDS
 from gossipnet.identity.enrolment import CERTIFICATE_SECONDS_MAX, ROLES_TO_INVITE
 from gossipnet.identity.revocation import REASON_MAX
 from gossipnet.resp.commands import provenance
-from gossipnet.resp.limits import PATTERNS
+from gossipnet.resp.limits import MEMBERS_MAX, PATTERNS
 from gossipnet.resp.numbers import integer
 from gossipnet.resp.options import SYNTAX
 from gossipnet.resp.replies import OK, CommandError, Reply, plain
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _VERBS = ("relay", "read", "write", "manage")
 _USES = 10_000
+_COUNT = f"ERR the number of members is from 1 to {MEMBERS_MAX}"
 
 
 def _members(session: "Session", _args: list[bytes]) -> Reply:
@@ -40,6 +41,20 @@ def _peers(session: "Session", _args: list[bytes]) -> Reply:
 
 def _events(session: "Session", _args: list[bytes]) -> Reply:
     return plain(session.service.mesh.events())
+
+
+def _nearest(session: "Session", args: list[bytes]) -> Reply:
+    if len(args) > 3:
+        raise CommandError(SYNTAX)
+    count = integer(args[2], 1, MEMBERS_MAX, _COUNT) if len(args) == 3 else 3
+    return plain(session.service.mesh.nearest(count))
+
+
+def _owner(session: "Session", args: list[bytes]) -> Reply:
+    if len(args) > 4:
+        raise CommandError(SYNTAX)
+    count = integer(args[3], 1, MEMBERS_MAX, _COUNT) if len(args) == 4 else 1
+    return plain(session.service.mesh.owners(args[2], count))
 
 
 def _why(session: "Session", args: list[bytes]) -> Reply:
@@ -178,6 +193,10 @@ ROWS = [
         Command("gossip|status", _status, 2, "", "How this node is.", _SINCE, _ANY),
         Command("gossip|peers", _peers, 2, "", "The links of this node.", _SINCE, _ANY),
         Command("gossip|events", _events, 2, "", "What happened, newest last.", _SINCE, _ANY),
+        Command("gossip|nearest", _nearest, -2, "[n]",
+                "The living members with the shortest round trip, nearest first.", _SINCE, _ANY),
+        Command("gossip|owner", _owner, -3, "key [n]",
+                "To which living member a key belongs, and who steps in for it.", _SINCE, _ANY),
         Command("gossip|why", _why, 3, "node",
                 "Why a member is thought to be what it is, and who said so.", _SINCE, _ANY),
         Command("gossip|invite", _invite, -2, _INVITE, "A token that lets one more machine in.",
