@@ -7,7 +7,7 @@ have a method. One connection, one thread at a time.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -117,6 +117,13 @@ class Client:
         if isinstance(reply, ReplyError):
             raise reply
         return reply
+
+    def call_all(self, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
+        """Send some commands together and wait for all replies, errors among them as values.
+
+        All of them are sent before the first reply is read: keep it to a few hundred, or a MiB.
+        """
+        return self._connection.exchange_all(commands)
 
     def get(self, key: bytes | str) -> bytes | None:
         """The string at ``key``, or None."""

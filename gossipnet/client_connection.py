@@ -7,7 +7,7 @@ commands. Every size is checked before it is waited for.
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from gossipnet.errors import (
@@ -109,10 +109,17 @@ class Connection:
         self, words: tuple[Word, ...], on_push: Callable[[Push], None] | None = None
     ) -> Any:
         """Send one command; its reply. Pushes that come before it go to ``on_push``."""
+        return self.exchange_all([words], on_push)[0]
+
+    def exchange_all(
+        self, commands: Sequence[tuple[Word, ...]], on_push: Callable[[Push], None] | None = None
+    ) -> list[Any]:
+        """Send a few commands together, before any reply is read; their replies."""
         if self._socket.fileno() < 0:
             raise LocalProtocolError(f"this connection to {self.path} is closed: connect again")
-        data = encode(words)
+        data = b"".join(map(encode, commands))
         end = self.deadline()
+        replies: list[Any] = []
         try:
             try:
                 self._patience(end)
@@ -121,13 +128,16 @@ class Connection:
                 raise self._late() from None
             except (BrokenPipeError, ConnectionResetError):
                 pass  # it may have said why before it hung up; reading tells
-            while isinstance(reply := self.frame(end), Push):
-                if on_push is not None:
+            while len(replies) < len(commands):
+                reply = self.frame(end)
+                if not isinstance(reply, Push):
+                    replies.append(reply)
+                elif on_push is not None:
                     on_push(reply)
         except BaseException:
             self.close()
             raise
-        return reply
+        return replies
 
     def readable(self, end: float | None) -> bool:
         """Wait until something has arrived; False if nothing has by ``end``."""

@@ -55,6 +55,8 @@ GROUPS: dict[str, dict[str, Entry]] = {
     "Keep": {
         "backup": Entry("backup", "copy this node's state, also while the daemon runs"),
         "restore": Entry("backup", "put a backup back"),
+        "export": Entry("exchange", "write all keys as lines of JSON"),
+        "import": Entry("exchange", "write the keys of such lines"),
         "verify": Entry("backup", "check every sum, hash and signature of a home or a backup"),
     },
     "Try": {
