@@ -39,6 +39,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "watch": Entry("watch", "changes to keys as they arrive"),
         "wait": Entry("wait", "until the mesh is as a script needs it"),
         "check": Entry("check", "one verdict for a monitoring system"),
+        "metrics": Entry("metrics", "numbers for Prometheus, printed, written or served"),
         "doctor": Entry("doctor", "look at what usually goes wrong, and say what to do"),
     },
     "Use": {
