@@ -6,7 +6,8 @@ array in RESP2), ``set`` or ``frozenset``; and for what Python has no type: `Err
 `Push`, `Replies` and `NO_ARRAY`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from itertools import chain
 from typing import Any, Final
 
 Reply = Any
@@ -59,6 +60,10 @@ NO_ARRAY: Final = _NoArray()
 
 NULL_2: Final = b"$-1\r\n"
 NULL_3: Final = b"_\r\n"
+_MANY: Final = 8
+"""So many bulk strings are worth being written together."""
+_BULK: Final = frozenset({bytes})
+_HEADS: Final = [b"$%d" % length for length in range(4096)]
 _STATUSES: Final = {word: b"+%s\r\n" % word.encode() for word in ("OK", "QUEUED", "PONG")}
 
 
@@ -110,16 +115,37 @@ def _items(items: Iterable[Reply], protocol: int, put: Callable[[bytes], None]) 
             _write(item, protocol, put)
 
 
+def _flat(items: Collection[bytes]) -> bytes:
+    """Bulk strings one after the other: one C call each to measure, to gather and to join them."""
+    pieces = [b""] * (2 * len(items) + 1)
+    try:
+        pieces[:-1:2] = [_HEADS[len(item)] for item in items]
+    except IndexError:
+        pieces[:-1:2] = [b"$%d" % len(item) for item in items]
+    pieces[1::2] = items
+    return b"\r\n".join(pieces)
+
+
+def _all_bulk(items: Iterable[Reply]) -> bool:
+    return _BULK.issuperset(map(type, items))
+
+
 def _array(
     reply: list[Reply] | tuple[Reply, ...], protocol: int, put: Callable[[bytes], None]
 ) -> None:
     put(b"*%d\r\n" % len(reply))
-    _items(reply, protocol, put)
+    if len(reply) >= _MANY and _all_bulk(reply):
+        put(_flat(reply))
+    else:
+        _items(reply, protocol, put)
 
 
 def _set(reply: set[Reply], protocol: int, put: Callable[[bytes], None]) -> None:
     put(b"%b%d\r\n" % (b"~" if protocol == 3 else b"*", len(reply)))
-    _items(reply, protocol, put)
+    if len(reply) >= _MANY and _all_bulk(reply):
+        put(_flat(reply))
+    else:
+        _items(reply, protocol, put)
 
 
 def _push(reply: Push, protocol: int, put: Callable[[bytes], None]) -> None:
@@ -133,8 +159,11 @@ def _replies(reply: Replies, protocol: int, put: Callable[[bytes], None]) -> Non
 
 def _map(reply: dict[Reply, Reply], protocol: int, put: Callable[[bytes], None]) -> None:
     put(b"%%%d\r\n" % len(reply) if protocol == 3 else b"*%d\r\n" % (2 * len(reply)))
-    for pair in reply.items():
-        _items(pair, protocol, put)
+    items = list(chain.from_iterable(reply.items()))
+    if len(items) >= _MANY and _all_bulk(items):
+        put(_flat(items))
+    else:
+        _items(items, protocol, put)
 
 
 def _boolean(reply: bool, protocol: int, put: Callable[[bytes], None]) -> None:
@@ -147,7 +176,7 @@ def _boolean(reply: bool, protocol: int, put: Callable[[bytes], None]) -> None:
 def double_text(number: float) -> bytes:
     """A double in the fewest digits that tell it from all others, whole ones without exponent."""
     if number.is_integer() and -1e17 < number < 1e17:
-        return b"%.17g" % number
+        return b"%d" % number if number else b"%.17g" % number  # which knows -0
     return repr(number).removesuffix(".0").encode()
 
 

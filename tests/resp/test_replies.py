@@ -1,6 +1,7 @@
 """Replies in both protocols."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -41,3 +42,22 @@ def test_text_of_the_engine_becomes_bulk_strings_wherever_it_stands() -> None:
         b"a": [b"b\r\n", {b"c": None}],
         b"d": [b"y", b"z"],
     }
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 100])
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("odd", [None, 5, 1.5, b"x" * 5000, b"", Text(b"t"), [b"a"], "OK"])
+def test_many_items_are_written_as_each_is_alone(count: int, protocol: int, odd: Any) -> None:
+    items: list[Any] = [b"item:%d" % number for number in range(count)]
+    if count:
+        items[count // 2] = odd
+    body = b"".join(encode(item, protocol) for item in items)
+    assert encode(items, protocol) == b"*%d\r\n%b" % (count, body)
+    pairs = {b"k%d" % number: item for number, item in enumerate(items)}
+    flat = b"".join(encode(key, protocol) + encode(item, protocol) for key, item in pairs.items())
+    head = b"%%%d\r\n" % count if protocol == 3 else b"*%d\r\n" % (2 * count)
+    assert encode(pairs, protocol) == head + flat
+    members = {item for item in items if isinstance(item, bytes)}
+    head = b"~" if protocol == 3 else b"*"
+    written = b"".join(encode(item, protocol) for item in members)
+    assert encode(members, protocol) == b"%b%d\r\n%b" % (head, len(members), written)

@@ -9,6 +9,7 @@ below all numbers, so that an element sorts before the elements whose paths begi
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from gossipnet.state.dots import Seen, covers
@@ -22,6 +23,8 @@ Mark = tuple[Any, ...]
 """``(*path, dot - _FAR)``: an element's name, which sorts just before it."""
 
 _FAR = 1 << 80
+_PLAIN = frozenset({bytes})
+_content = itemgetter(-1)
 
 
 def mark(path: Path, dot: int) -> Mark:
@@ -46,9 +49,10 @@ def birth_of(element: Element) -> int:
 
 def values_of(elements: Sequence[Element]) -> list[bytes]:
     """What they show."""
-    return [
-        content if type(content := element[-1]) is bytes else content.value for element in elements
-    ]
+    contents = list(map(_content, elements))
+    if _PLAIN.issuperset(map(type, contents)):
+        return contents
+    return [content if type(content) is bytes else content.value for content in contents]
 
 
 def dots_of(element: Element) -> Iterator[int]:
