@@ -4,9 +4,11 @@ Operations are applied the moment they are added, under the dot they will have. 
 table of foreign logs that they name. Knows nothing of keys or signatures.
 """
 
-from gossipnet.state.dots import PLACE_BITS, Seen
+from collections.abc import Iterable
+
+from gossipnet.state.dots import LOG_SHIFT, LOW_MASK, PLACE_BITS, PLACE_MASK, Seen
 from gossipnet.state.logs import Logs
-from gossipnet.state.operations import AnyOperation, Body, SeenRefs
+from gossipnet.state.operations import AnyOperation, Body, Dots, SeenRefs
 
 SOFT_BYTES = 64 * 1024
 SOFT_OPERATIONS = 4096
@@ -64,9 +66,20 @@ class Batch:
         """Bounds as they go into an operation; their bytes are counted."""
         self.size += _REF_BYTES * len(seen)
         return [
-            (self.ref(number, low >> PLACE_BITS), low >> PLACE_BITS, low & 0xFFFF)
+            (self.ref(number, low >> PLACE_BITS), low >> PLACE_BITS)
             for number, low in seen.items()
+            if number != self.number
         ]
+
+    def dots(self, dots: Iterable[int]) -> Dots:
+        """Single dots as they go into an operation; their bytes are counted."""
+        refs: Dots = []
+        for dot in dots:
+            number, low = dot >> LOG_SHIFT, dot & LOW_MASK
+            seq = low >> PLACE_BITS
+            refs.append((self.ref(number, seq), seq, low & PLACE_MASK))
+        self.size += _REF_BYTES * len(refs)
+        return refs
 
     def ref(self, number: int, seq: int) -> int:
         """A log's reference; the record will depend on it up to ``seq``."""

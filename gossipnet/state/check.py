@@ -10,6 +10,7 @@ from gossipnet.errors import RemoteProtocolError
 from gossipnet.state.operations import (
     AnyOperation,
     Body,
+    Dots,
     ElementRef,
     GroupAck,
     GroupCreate,
@@ -120,7 +121,7 @@ def _check_element(name: ElementRef, heads: list[int], own: int, place: int) -> 
         raise RemoteProtocolError("bad-record", "names an element that it does not depend on")
 
 
-def _check_seen(seen: SeenRefs, heads: list[int]) -> None:
-    for ref, seq, _place in seen:
+def _check_seen(seen: SeenRefs | Dots, heads: list[int]) -> None:
+    for ref, seq, *_place in seen:
         if ref >= len(heads) or seq > heads[ref]:
             raise RemoteProtocolError("bad-record", "has seen what it does not depend on")

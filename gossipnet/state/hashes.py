@@ -11,7 +11,7 @@ from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import Seen, covers, see
 from gossipnet.state.errors import NotAFloat, NotAnInteger, OutOfRange, TooLarge, WrongType
 from gossipnet.state.operations import HashDelete, HashExpire, HashIncrement, HashSet, SeenRefs
-from gossipnet.state.references import amount_of, replaced_of, seen_of
+from gossipnet.state.references import amount_of, seen_of
 from gossipnet.state.strings import Strings, _float_step
 from gossipnet.state.types.entry import Compound, compound_of
 from gossipnet.state.types.expiry import NEVER
@@ -171,7 +171,7 @@ class Hashes(Strings):
 
 def apply_hash_set(core: Core, op: HashSet, table: list[int], dot: int) -> str:
     """Assign fields."""
-    seen = replaced_of(op.seen, table, dot)
+    seen = seen_of(op.seen, table, dot)
     compound = compound_of(core.raw(op.key))
     if compound.fields is None:
         compound.fields = {}
@@ -208,7 +208,7 @@ def apply_hash_delete(core: Core, op: HashDelete, table: list[int], dot: int) ->
     entry = core.raw(op.key)
     if not isinstance(entry, Compound) or (entry.fields is None and entry.ends is None):
         return ""
-    seen = seen_of(op.seen, table)
+    seen = seen_of(op.seen, table, dot)
     for name in op.names:
         register = entry.field(name)
         if register is not None:
@@ -224,7 +224,7 @@ def apply_hash_delete(core: Core, op: HashDelete, table: list[int], dot: int) ->
 
 def apply_hash_expire(core: Core, op: HashExpire, table: list[int], dot: int) -> str:
     """Set the deadlines of fields, or that they have none."""
-    seen = replaced_of(op.seen, table, dot)
+    seen = seen_of(op.seen, table, dot)
     compound = compound_of(core.raw(op.key))
     if compound.ends is None:
         compound.ends = FieldEnds()

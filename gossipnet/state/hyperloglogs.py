@@ -6,9 +6,9 @@ To clients they are strings: GET gives, and PFCOUNT and PFADD take, Redis's ``HY
 from collections.abc import Iterable, Mapping
 
 from gossipnet.state.core import Apply, Core
-from gossipnet.state.dots import LOW_MASK, pack, seq_of
+from gossipnet.state.dots import pack, seq_of
 from gossipnet.state.errors import NotASketch
-from gossipnet.state.operations import SeenRefs, SketchAdd
+from gossipnet.state.operations import SketchAdd
 from gossipnet.state.strings import Strings
 from gossipnet.state.types import loglog
 from gossipnet.state.types.entry import HYPERLOGLOG, Compound, compound_of
@@ -105,9 +105,7 @@ class HyperLogLogs(Strings):
         size = loglog.HIT_BYTES * len(hits) + 64
         batch = self._begin(key, size)
         self._bury(batch, key)
-        begun: SeenRefs = []
-        for birth in sketch.generations if sketch is not None else ():
-            begun += batch.seen({birth >> 56: birth & LOW_MASK})
+        begun = batch.dots(sketch.generations if sketch is not None else ())
         self._do(batch, SketchAdd(key, loglog.packed(hits), begun), size + len(key))
 
 

@@ -139,7 +139,7 @@ def apply_delete(core: Core, op: Delete, table: list[int], dot: int) -> str:
     if entry is None:
         return ""
     compound = compound_of(entry)
-    seen = seen_of(op.seen, table)
+    seen = seen_of(op.seen, table, dot)
     if compound.string is not None:
         compound.string.remove(seen, core.order_of)
     hashes.remove_all(core, op.key, compound, seen)

@@ -18,7 +18,7 @@ from gossipnet.state.operations import (
     ListSet,
     PathRefs,
 )
-from gossipnet.state.references import replaced_of, seen_of
+from gossipnet.state.references import seen_of
 from gossipnet.state.types import elements as rules
 from gossipnet.state.types.elements import Element, Elements
 from gossipnet.state.types.entry import LIST, Compound, compound_of
@@ -212,7 +212,7 @@ def apply_list_remove(core: Core, op: ListRemove, table: list[int], dot: int) ->
     entry = core.raw(op.key)
     if not isinstance(entry, Compound) or LIST not in (entry.parts or {}):
         return ""
-    seen = seen_of(op.seen, table)
+    seen = seen_of(op.seen, table, dot)
     held = _part(entry)
     first = held.order[0][:-1]
     stay: list[list[int]] = []
@@ -238,7 +238,7 @@ def apply_list_set(core: Core, op: ListSet, table: list[int], dot: int) -> str:
     """Assign an element; one that was removed meanwhile is there again."""
     compound = compound_of(core.raw(op.key))
     name = _mark_of(core, op.element, table)
-    seen = replaced_of(op.seen, table, dot)
+    seen = seen_of(op.seen, table, dot)
     if _part(compound).assign(name, op.value, dot, seen, core.order_of):
         core.note("list", op.key, _part(compound).dots_of(name))
     core.settle(op.key, compound)

@@ -26,8 +26,12 @@ Value = Annotated[bytes, Meta(max_length=1 << 20)]
 Number = Annotated[int, Meta(ge=-(1 << 62), le=1 << 62)] | Annotated[str, Meta(max_length=64)]
 """Whole numbers as such, decimal fractions as text: both exact."""
 
-SeenRefs = Annotated[list[tuple[Ref, Seq, Place]], Meta(max_length=1 << 14)]
-"""Per log named: everything up to this dot had been applied when the operation was made."""
+SeenRefs = Annotated[
+    list[tuple[Annotated[int, Meta(ge=1, lt=1 << 14)], Seq]], Meta(max_length=1 << 14)
+]
+"""Per foreign log named: everything up to this record had been applied when the operation was made.
+
+Of the own log that is everything before the operation, and is not said."""
 Pairs = Annotated[list[tuple[Key, Value]], Meta(max_length=1 << 16)]
 Names = Annotated[list[Key], Meta(max_length=1 << 16)]
 Values = Annotated[list[Value], Meta(min_length=1, max_length=1 << 16)]

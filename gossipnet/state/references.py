@@ -4,27 +4,27 @@ In an operation a log is a place in its record's table; here it is a local numbe
 """
 
 from gossipnet.errors import RemoteProtocolError
-from gossipnet.state.dots import LOG_SHIFT, LOW_MASK, Seen
+from gossipnet.state.dots import LOG_SHIFT, LOW_MASK, PLACE_BITS, PLACE_MASK, Seen
 from gossipnet.state.operations import Number, SeenRefs
 from gossipnet.state.types.number import Amount, from_wire
 
 
-def seen_of(refs: SeenRefs, table: list[int]) -> Seen:
-    """Bounds by local log number."""
+def seen_of(refs: SeenRefs, table: list[int], dot: int) -> Seen:
+    """Bounds by local log number: foreign records whole, and all that the own log said before.
+
+    So of one log's values one stays beside the newest, and nobody makes a key slow, or large, by
+    writing it again and again without having seen itself.
+
+    Args:
+      refs: From the operation.
+      table: Local log numbers by reference.
+      dot: Of the operation.
+    """
     try:
-        return {table[ref]: (seq << 16) | place for ref, seq, place in refs}
+        seen = {table[ref]: (seq << PLACE_BITS) | PLACE_MASK for ref, seq in refs}
     except IndexError:
         raise RemoteProtocolError("bad-record", "names a log outside its table") from None
-
-
-def replaced_of(refs: SeenRefs, table: list[int], dot: int) -> Seen:
-    """Bounds of an operation that assigns: what its own log wrote before counts as seen.
-
-    Honest authors say so anyway. Of others' values one a log can stay beside the newest, so that
-    nobody makes a key slow, or large, by writing it again and again without having seen itself.
-    """
-    seen = seen_of(refs, table)
-    seen[dot >> LOG_SHIFT] = max((dot & LOW_MASK) - 1, seen.get(dot >> LOG_SHIFT, 0))
+    seen[dot >> LOG_SHIFT] = (dot & LOW_MASK) - 1
     return seen
 
 

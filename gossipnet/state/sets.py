@@ -6,7 +6,7 @@ from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import Seen, see
 from gossipnet.state.errors import WrongType
 from gossipnet.state.operations import SetAdd, SetRemove
-from gossipnet.state.references import replaced_of, seen_of
+from gossipnet.state.references import seen_of
 from gossipnet.state.types import members as rules
 from gossipnet.state.types.entry import Compound, compound_of
 from gossipnet.state.types.members import Members, dots_of
@@ -91,7 +91,7 @@ def apply_add(core: Core, op: SetAdd, table: list[int], dot: int) -> str:
     compound = compound_of(core.raw(op.key))
     if compound.members is None:
         compound.members = {}
-    if rules.add(compound.members, op.members, dot, replaced_of(op.seen, table, dot)):
+    if rules.add(compound.members, op.members, dot, seen_of(op.seen, table, dot)):
         crowded = next(name for name in op.members if not isinstance(compound.members[name], int))
         core.note("set", op.key, dots_of(compound.members[crowded]), crowded)
     core.settle(op.key, compound)
@@ -103,7 +103,7 @@ def apply_remove(core: Core, op: SetRemove, table: list[int], dot: int) -> str:
     entry = core.raw(op.key)
     if not isinstance(entry, Compound) or entry.members is None:
         return ""
-    rules.remove(entry.members, op.members, seen_of(op.seen, table))
+    rules.remove(entry.members, op.members, seen_of(op.seen, table, dot))
     for name in op.members:
         if name in entry.members:
             core.note("remove", op.key, dots_of(entry.members[name]), name)

@@ -10,7 +10,7 @@ from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import Seen, see
 from gossipnet.state.errors import NotANumber, WrongType
 from gossipnet.state.operations import ScoreIncrement, ScoreRemove, ScoreSet
-from gossipnet.state.references import replaced_of, seen_of
+from gossipnet.state.references import seen_of
 from gossipnet.state.types.entry import ZSET, Compound, compound_of
 from gossipnet.state.types.ordered import Ordered
 from gossipnet.state.types.scores import Scores
@@ -127,7 +127,7 @@ def _part(compound: Compound) -> Scores:
 
 def apply_score_set(core: Core, op: ScoreSet, table: list[int], dot: int) -> str:
     """Assign scores."""
-    seen = replaced_of(op.seen, table, dot)
+    seen = seen_of(op.seen, table, dot)
     compound = compound_of(core.raw(op.key))
     scores = _part(compound)
     for name, score in op.pairs:
@@ -150,7 +150,7 @@ def apply_score_remove(core: Core, op: ScoreRemove, table: list[int], dot: int) 
     entry = core.raw(op.key)
     if not isinstance(entry, Compound) or ZSET not in (entry.parts or {}):
         return ""
-    seen = seen_of(op.seen, table)
+    seen = seen_of(op.seen, table, dot)
     scores = _part(entry)
     for name in op.names:
         scores.take(name, seen, core.order_of)

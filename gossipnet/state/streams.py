@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from gossipnet.state.batch import Batch
 from gossipnet.state.core import Apply, Core
-from gossipnet.state.dots import LOW_MASK, Seen, pack, see, seq_of
+from gossipnet.state.dots import Seen, pack, see, seq_of
 from gossipnet.state.errors import StreamFull, TooLarge, TooSmallId, WrongType
 from gossipnet.state.operations import (
     Dots,
@@ -21,7 +21,7 @@ from gossipnet.state.operations import (
     StreamTop,
     StreamTrim,
 )
-from gossipnet.state.references import replaced_of, seen_of
+from gossipnet.state.references import seen_of
 from gossipnet.state.types.entry import STREAM, Compound, compound_of
 from gossipnet.state.types.stream import Creation, Group, Id, Stream
 from gossipnet.state.writer import VALUE_MAX, Writer
@@ -169,9 +169,7 @@ class Streams(Writer):
         if self.group(key, name) is not None:
             return False
         batch = self._begin_stream(key, len(name) + 128)
-        generations: Dots = []
-        for dot in stream.generations if stream is not None else ():
-            generations += batch.seen({dot >> 56: dot & LOW_MASK})
+        generations = batch.dots(stream.generations if stream is not None else ())
         seen: Seen = {}
         held = self._hidden_group(key, name) if stream is None else stream.groups.get(name)
         if held is not None:
@@ -204,9 +202,7 @@ class Streams(Writer):
         if group is None or upto <= group.acked():
             return
         batch = self._begin_stream(key, len(name) + 64)
-        created: Dots = []
-        for dot in group.creations:
-            created += batch.seen({dot >> 56: dot & LOW_MASK})
+        created = batch.dots(group.creations)
         operation = GroupAck(key, name, upto, created)
         self._do(batch, operation, len(key) + len(name) + 48)
 
@@ -254,18 +250,18 @@ def apply_add(core: Core, op: StreamAdd, table: list[int], dot: int) -> str:
     return "xadd"
 
 
-def apply_delete(core: Core, op: StreamDelete, table: list[int], _dot: int) -> str:
+def apply_delete(core: Core, op: StreamDelete, table: list[int], dot: int) -> str:
     """Remove what was seen of entries."""
     compound, stream = _held(core, op.key)
-    removed = stream.remove_ids(dict.fromkeys(op.ids), seen_of(op.seen, table))
+    removed = stream.remove_ids(dict.fromkeys(op.ids), seen_of(op.seen, table, dot))
     core.settle(op.key, compound)
     return "xdel" if removed else ""
 
 
-def apply_trim(core: Core, op: StreamTrim, table: list[int], _dot: int) -> str:
+def apply_trim(core: Core, op: StreamTrim, table: list[int], dot: int) -> str:
     """Remove what was seen of the beginning."""
     compound, stream = _held(core, op.key)
-    removed = stream.trim(op.below, seen_of(op.seen, table))
+    removed = stream.trim(op.below, seen_of(op.seen, table, dot))
     core.settle(op.key, compound)
     return "xtrim" if removed else ""
 
@@ -290,7 +286,7 @@ def apply_group_create(core: Core, op: GroupCreate, table: list[int], dot: int) 
         # The first writer's; or that of the first one who was not revoked.
         stream.begin(dot)
         generations = frozenset({dot})
-    creation = Creation(op.start, replaced_of(op.seen, table, dot), generations)
+    creation = Creation(op.start, seen_of(op.seen, table, dot), generations)
     created = stream.create(op.name, dot, creation)
     if not created or not stream.groups[op.name].alive():
         core.note("group", op.key, (dot,), op.name)
@@ -301,7 +297,7 @@ def apply_group_create(core: Core, op: GroupCreate, table: list[int], dot: int) 
 def apply_group_destroy(core: Core, op: GroupDestroy, table: list[int], dot: int) -> str:
     """End a group, whoever creates it beside this."""
     compound, stream = _held(core, op.key)
-    beside = stream.destroy(op.name, dot, replaced_of(op.seen, table, dot))
+    beside = stream.destroy(op.name, dot, seen_of(op.seen, table, dot))
     if beside:
         core.note("group", op.key, (dot, *beside), op.name)
     core.settle(op.key, compound)

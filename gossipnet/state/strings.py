@@ -10,7 +10,7 @@ from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import LOW_MASK, Seen, covers, see
 from gossipnet.state.errors import NotAFloat, NotAnInteger, OutOfRange, TooLarge, WrongType
 from gossipnet.state.operations import Expire, Increment, Set
-from gossipnet.state.references import amount_of, replaced_of
+from gossipnet.state.references import amount_of, seen_of
 from gossipnet.state.types.entry import Compound, compound_of
 from gossipnet.state.types.expiry import NEVER, Expiry
 from gossipnet.state.types.number import (
@@ -155,7 +155,7 @@ def _float_step(current: Amount, by: Decimal) -> tuple[Amount, Amount]:
 
 def apply_set(core: Core, op: Set, table: list[int], dot: int) -> str:
     """Assign a string."""
-    seen = replaced_of(op.seen, table, dot)
+    seen = seen_of(op.seen, table, dot)
     entry = core.entries.get(op.key)
     if type(entry) is Register and not op.keep:
         if entry.assign(dot, op.value, seen, core.order_of):
@@ -205,7 +205,7 @@ def apply_increment(core: Core, op: Increment, _table: list[int], dot: int) -> s
 
 def apply_expire(core: Core, op: Expire, table: list[int], dot: int) -> str:
     """Set a key's deadline, or that it has none."""
-    seen = replaced_of(op.seen, table, dot)
+    seen = seen_of(op.seen, table, dot)
     compound = compound_of(core.raw(op.key))
     expiry = compound.expiry
     if expiry is None:

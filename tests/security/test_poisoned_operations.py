@@ -247,7 +247,7 @@ def test_a_list_s_spans_are_gone_over_once() -> None:
             ListRemove(
                 KEY,
                 [(name(4), name(6)), (name(5), name(8)), (name(0), None), (name(9), None)],
-                [(0, 2, 0)],
+                [],
             )
         ]
     )

@@ -93,12 +93,13 @@ class Wild:
         self.heads = heads
         """Of the record's own log, then of those that it names."""
 
-    def seen(self) -> list[tuple[int, int, int]]:
-        refs = [ref for ref, head in enumerate(self.heads) if head and self.rng.random() < 0.7]
-        return [(ref, self.seq(ref), self.place()) for ref in refs]
+    def seen(self) -> list[tuple[int, int]]:
+        refs = [ref for ref in range(1, len(self.heads)) if self.rng.random() < 0.7]
+        return [(ref, self.seq(ref)) for ref in refs]
 
     def dots(self) -> list[tuple[int, int, int]]:
-        return [*self.seen(), *self.seen()]
+        refs = [self.rng.randrange(len(self.heads)) for _ in range(self.rng.randrange(5))]
+        return [(ref, self.seq(ref), self.place()) for ref in refs]
 
     def seq(self, ref: int) -> int:
         head = self.heads[ref]

@@ -92,12 +92,11 @@ def every_order(*logs: list[bytes], after: dict[bytes, bytes]) -> list[tuple[byt
 def test_a_counter_is_what_no_removal_covers_whatever_the_removal_claims(
     step: object, removal: object, bound: int
 ) -> None:
-    """Its owner counts on meanwhile; the removal names too little, as much as it saw, or a place
-    inside of a record."""
+    """Its owner counts on meanwhile; the removal names less than it saw, or all of it."""
     owner, liar = Log(mesh().identities[0]), Log(mesh().identities[1])
     counted = [owner.write([step(), step()]) for _ in range(4)]
-    false = liar.write([removal([(1, bound, 0)])], [(owner.id, bound)])
-    again = liar.write([removal([(1, 1, 0xFFFF)])], [(owner.id, 1)])
+    false = liar.write([removal([(1, bound)])], [(owner.id, bound)])
+    again = liar.write([removal([(1, 1)])], [(owner.id, 1)])
     digests = set()
     needs = {false: counted[bound - 2]} if bound > 1 else {}
     orders = every_order(counted, [false, again], after=needs)
@@ -115,7 +114,7 @@ def test_a_counter_is_what_no_removal_covers_whatever_the_removal_claims(
 def test_what_waits_for_the_increment_that_it_names_comes_to_the_same() -> None:
     owner, liar = Log(mesh().identities[0]), Log(mesh().identities[1])
     counted = [owner.write([Increment(KEY, n)]) for n in (1, 10, 100)]
-    removal = liar.write([Delete(KEY, [(1, 3, 0)])], [(owner.id, 3)])
+    removal = liar.write([Delete(KEY, [(1, 3)])], [(owner.id, 3)])
     openings = [owner.records[0], liar.records[0]]
     found = set()
     for order in itertools.permutations([*counted, removal]):
@@ -136,7 +135,7 @@ def test_amounts_below_what_is_stable_are_added_up_and_count_as_before() -> None
     owner, other = Log(mesh().identities[0]), Log(mesh().identities[1])
     operations: list[AnyOperation] = [Increment(KEY, 1), HashIncrement(b"h", b"f", 1)]
     counted = [owner.write(operations) for _ in range(100)]
-    removal = other.write([Set(KEY, b"7", False, [(1, 91, 0)])], [(owner.id, 91)])
+    removal = other.write([Set(KEY, b"7", False, [(1, 91)])], [(owner.id, 91)])
     plain, folded = reader(), reader()
     for replica in (plain, folded):
         for data in (owner.records[0], other.records[0], *counted):

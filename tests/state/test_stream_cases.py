@@ -329,7 +329,7 @@ def test_a_group_outlives_the_revocation_of_whoever_began_the_stream(first: bool
     [
         StreamAdd(b"k", [(1, 1, [b"odd"])], True),
         StreamAdd(b"k", [(1, 1, []), (1, 1, [])], True),
-        GroupCreate(b"k", b"g", (0, 0), [(0, 6, 0)], []),
+        GroupCreate(b"k", b"g", (0, 0), [(1, 6)], []),
         GroupCreate(b"k", b"g", (0, 0), [], [(1, 1, 0)]),
         GroupAck(b"k", b"g", (0, 0), [(0, 9, 0)]),
     ],
