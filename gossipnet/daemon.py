@@ -18,6 +18,7 @@ from gossipnet import ids
 from gossipnet.config import Settings
 from gossipnet.errors import UserError
 from gossipnet.io.client_server import ClientServer
+from gossipnet.io.idlememory import settle_memory
 from gossipnet.io.logs import LogWriter, log_event, start_logging, stop_logging
 from gossipnet.node import GRACE_SECONDS, Node, run_node, sole_error, stop
 
@@ -93,6 +94,7 @@ async def _serve(
         server.service.notify(settings.notify_keyspace_events)
         await nursery.start(server.run)
         _announce(settings, node, writer, trio.current_time() - began, suggest)
+        settle_memory()
         nursery.start_soon(_end_when_left, node, ending)
         await ending.wait()
         await stop(node, trio.current_time() + GRACE_SECONDS)

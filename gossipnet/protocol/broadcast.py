@@ -7,7 +7,7 @@ push until a duplicate *prunes* it, as in Plumtree (Leitão et al., "Epidemic Br
 2007). Where the paper names messages by id, records are named by (log, sequence number), so one
 announcement covers everything before it and a lost one is repaired by the next. An author is the
 root of its tree: its own records go to all its neighbours at once. Member records and accusations
-are small and rare: they are flooded, and the table's own version check ends the flood.
+travel in another way (`spread`).
 """
 
 from collections.abc import Callable, Iterable
@@ -17,18 +17,13 @@ from gossipnet.ids import LogId, NodeId
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.links import PeerLink
-from gossipnet.protocol.membership import Member
 from gossipnet.protocol.tree import Tree
 from gossipnet.protocol.wire import (
-    Accusation,
     Graft,
     Head,
     IHave,
-    MemberEntry,
     Prune,
     Push,
-    PushAccusations,
-    PushMembers,
     encode,
 )
 from gossipnet.state.replica import AppliedRecord, Outcome, Replica, Status
@@ -38,9 +33,6 @@ ANNOUNCE = 0.05
 
 GRAFT_AFTER = 0.1
 """Seconds (plus two round trips) that an announced record may take to come by the tree."""
-
-MEMBERS_AFTER = 0.02
-"""Seconds for which member records are collected before they are flooded."""
 
 PUSH_BYTES = 256 * 1024
 """A larger batch is split, so that receivers can begin."""
@@ -65,7 +57,6 @@ class Broadcast:
         self._tree = tree
         self._links = links
         self._announce: dict[LogId, Announcement] = {}
-        self._members: dict[NodeId, tuple[MemberEntry, set[int]]] = {}
         # Set by the engine.
         self.ingest: Callable[[bytes], Outcome] = lambda data: replica.ingest(data, context.wall)
         self.congested: Callable[[], bool] = lambda: False
@@ -203,46 +194,6 @@ class Broadcast:
     def on_prune(self, link: PeerLink) -> None:
         """The peer hears of us by a faster path."""
         link.grafted = False
-
-    # -- members and accusations -----------------------------------------------------------------
-
-    def members(self, fresh: Iterable[Member], source: int | None) -> None:
-        """Flood newer records of these members; ``source`` has them already.
-
-        The certificates go along with the first record of an incarnation only; whoever has missed
-        that one asks for them.
-        """
-        for member in fresh:
-            entry = member.entry
-            if member.body.serial > 1:
-                entry = MemberEntry(entry.body, entry.signature, [])
-            self._members[member.id] = (entry, set() if source is None else {source})
-        if self._members and "members" not in self._context.timers:
-            self._context.timers.set("members", self._context.now + MEMBERS_AFTER, self.say_members)
-
-    def member_echoed(self, node: NodeId, link: int) -> None:
-        """A neighbour brought the very record that is about to be sent: it has it."""
-        pending = self._members.get(node)
-        if pending is not None:
-            pending[1].add(link)
-
-    def say_members(self) -> None:
-        """Send what was collected now."""
-        pending, self._members = self._members, {}
-        self._context.timers.cancel("members")
-        for link in self._neighbours():
-            entries = [entry for entry, told in pending.values() if link.number not in told]
-            for start in range(0, len(entries), 512):
-                self._context.send(
-                    link.number, Lane.CONTROL, PushMembers(entries[start : start + 512])
-                )
-
-    def accusations(self, accusations: list[Accusation], source: int | None) -> None:
-        """Flood accusations at once: a verdict waits for them."""
-        payload = encode(PushAccusations(accusations[:1024]))
-        for link in self._neighbours():
-            if link.number != source:
-                self._context.send_bytes(link.number, Lane.CONTROL, payload)
 
 
 def _pieces(records: list[bytes]) -> list[list[bytes]]:

@@ -7,7 +7,6 @@ peer is needed to see that, and no peer's certificate would hold. Knows links, n
 """
 
 from collections.abc import Callable, Iterable
-from statistics import median
 
 from gossipnet.identity.certificate import Certificate
 from gossipnet.identity.node import NodeIdentity
@@ -29,6 +28,12 @@ def clock_offset(links: Iterable[PeerLink], context: Context) -> float | None:
     """Median of (peer's clock - ours) in seconds over greeted peers; None without any."""
     offsets = _offsets(links, context)
     return median(offsets) if offsets else None
+
+
+def median(values: list[float]) -> float:
+    """The middle one, or the mean of the two; `statistics` would bring in fractions."""
+    ordered = sorted(values)
+    return (ordered[len(ordered) // 2] + ordered[(len(ordered) - 1) // 2]) / 2
 
 
 def _offsets(links: Iterable[PeerLink], context: Context) -> list[float]:

@@ -250,7 +250,7 @@ class Engine(Parts):
     def _depart(self, status: int, reason: str) -> None:
         self.overlay.stopped = True
         self.presence.depart(status)
-        self.broadcast.say_members()
+        self.spread.say_members()
         self.life.close_all(reason)
 
     def members_table(self) -> list[dict[str, object]]:

@@ -39,6 +39,12 @@ SURROGATES = 3
 ACCUSERS_MAX = 64
 """Kept per accused member: as many as a record can list neighbours."""
 
+CRIES, CRY_LIFE = 3.0, 30.0
+"""After so many refuted accusations (one is forgotten in so many seconds) an accuser's word counts
+only beside somebody else's: who cries wolf removes nobody."""
+
+CRIERS_MAX = 1024
+
 _NAMES = {REFUSED: "refused a redial", SILENCE: "silent", UNREACHABLE: "unreachable"}
 
 
@@ -52,6 +58,7 @@ class Suspicion:
       named: Members that it listed: whoever missed the records of its observers judges by them.
       surrogates: Who stands in for observers that cannot speak; chosen when one is needed.
       asked: This node has probed it, or needs not.
+      closed: There was a verdict.
       accusations: By prefix of the accuser.
     """
 
@@ -60,6 +67,7 @@ class Suspicion:
     named: frozenset[bytes]
     surrogates: frozenset[bytes] = frozenset()
     asked: bool = False
+    closed: bool = False
     accusations: dict[bytes, tuple[Accusation, AccusationBody]] = field(default_factory=dict)
 
 
@@ -77,6 +85,7 @@ class Judgement:
         self._membership = membership
         self._links = links
         self.suspicions: dict[NodeId, Suspicion] = {}
+        self._cries: dict[bytes, tuple[float, float]] = {}
         # Set by the engine.
         self.probe: Callable[[Member], None] = lambda _member: None
         self.changed: Callable[[Member], None] = lambda _member: None
@@ -221,7 +230,7 @@ class Judgement:
         )
 
     def _majority(self, held: Suspicion) -> bool:
-        accusers = held.accusations.keys()
+        accusers = self._credible(held)
         if self._agree(held.named, accusers & held.named):
             return True
         if not held.observers:
@@ -250,8 +259,29 @@ class Judgement:
         # One observer's impression of silence makes nobody mute: a lossy network is full of them.
         return held is not None and (
             len(held.accusations) > 1
-            or any(body.evidence != SILENCE for _a, body in held.accusations.values())
+            or any(held.accusations[one][1].evidence != SILENCE for one in self._credible(held))
         )
+
+    def _credible(self, held: Suspicion) -> Set[bytes]:
+        """Whose accusations count: everybody's, but not one alone that has been wrong too often."""
+        accusers = held.accusations.keys()
+        if len(accusers) == 1:
+            (one,) = accusers
+            if one != self._membership.prefix and self._cried(one) >= CRIES:
+                return set()
+        return accusers
+
+    def _cried(self, accuser: bytes) -> float:
+        """How often somebody's accusations were refuted lately."""
+        count, at = self._cries.get(accuser, (0.0, 0.0))
+        return max(0.0, count - (self._context.now - at) / CRY_LIFE)
+
+    def _refuted(self, held: Suspicion) -> None:
+        for accuser in held.accusations:
+            count = self._cried(accuser) + 1.0
+            if len(self._cries) >= CRIERS_MAX and accuser not in self._cries:
+                del self._cries[next(iter(self._cries))]
+            self._cries[accuser] = (min(count, 2 * CRIES), self._context.now)
 
     def linked(self, node: NodeId) -> bool:
         """A link that lives is better evidence than any number of accusations."""
@@ -262,6 +292,9 @@ class Judgement:
         if member.dead or self.linked(member.id):
             return
         member.dead, member.suspected = True, False
+        held = self.suspicions.get(member.id)
+        if held is not None:
+            held.closed = True
         member.since = self._context.now
         self._membership.judged(member)
         self._context.counters["members_died"] += 1
@@ -288,6 +321,8 @@ class Judgement:
         if held is None:
             return
         if held.incarnation < member.body.incarnation or member.body.status != ALIVE:
+            if member.body.status == ALIVE and not held.closed:
+                self._refuted(held)
             self.clear(member, "refuted")
 
     def against(self, node: NodeId) -> list[Accusation]:

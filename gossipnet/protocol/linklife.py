@@ -229,6 +229,7 @@ class LinkLife:
 
     def close(self, link: PeerLink, reason: str) -> None:
         """End a link from this side."""
+        link.parted = reason == "surplus"
         self.forget(link)
         self._context.close(link.number, reason)
         self._judgement.unlinked(link.node)
@@ -250,6 +251,7 @@ class LinkLife:
         link = self._links.get(event.link)
         if link is None:
             return
+        link.parted = event.clean
         self.forget(link)
         self._context.counters["links_closed" if event.clean else "links_lost"] += 1
         level = "debug" if event.clean or not link.neighbour else "info"

@@ -34,6 +34,7 @@ class PeerLink:
       incarnation: The peer's incarnation when it said Hello.
       neighbour: Both sides agreed to be neighbours; only such links carry gossip.
       decided: It is settled whether we are neighbours.
+      parted: It has ended because one side had neighbours to spare, or said goodbye.
       intent: What this side's Hello asked for.
       grafted: The peer asked for every push, whatever the trees say.
       asked: We asked the peer for that.
@@ -62,6 +63,7 @@ class PeerLink:
     incarnation: int = 0
     neighbour: bool = False
     decided: bool = False
+    parted: bool = False
     intent: int = 0
     grafted: bool = False
     asked: bool = False

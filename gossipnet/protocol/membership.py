@@ -59,6 +59,7 @@ class Member:
       revoked: A revocation strikes it; nothing it says counts.
       suspended: It signed contradictory records; nothing it says counts until somebody decides.
       since: ``now`` when its state last changed.
+      decisive: Its newest record answers whether it lives: the others wait for it.
       rtt: Smoothed round trip in seconds, None when never measured.
       total: Records it had applied when last heard, None when never heard.
     """
@@ -77,6 +78,7 @@ class Member:
     suspected: bool = False
     revoked: bool = False
     suspended: bool = False
+    decisive: bool = False
     since: float = 0.0
     rtt: float | None = None
     total: int | None = None

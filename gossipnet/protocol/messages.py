@@ -15,6 +15,7 @@ from gossipnet.protocol.notices import Noticeboard
 from gossipnet.protocol.receipts import ReceiptBook
 from gossipnet.protocol.relay import Relay
 from gossipnet.protocol.roster import Roster
+from gossipnet.protocol.spread import Spread
 from gossipnet.protocol.sync import Sync
 from gossipnet.protocol.talk import Talk
 from gossipnet.protocol.wire import (
@@ -24,6 +25,7 @@ from gossipnet.protocol.wire import (
     Hello,
     IHave,
     MemberHeads,
+    MemberNews,
     Members,
     More,
     Ping,
@@ -51,6 +53,7 @@ def handlers(
     life: LinkLife,
     detection: Detection,
     roster: Roster,
+    spread: Spread,
     broadcast: Broadcast,
     talk: Talk,
     receipts: ReceiptBook,
@@ -67,6 +70,7 @@ def handlers(
         Pong: detection.on_pong,
         MemberHeads: roster.on_heads,
         AskMembers: roster.on_ask,
+        MemberNews: spread.on_news,
         Members: lambda link, message: roster.on_members(link, message.entries, pushed=False),
         PushMembers: lambda link, message: roster.on_members(link, message.entries, pushed=True),
         PushAccusations: lambda link, message: detection.on_accusations(

@@ -21,6 +21,12 @@ from gossipnet.protocol.wire import Verdict
 SLACK = 2
 """Links accepted above the target, so that a newcomer finds room in a full mesh."""
 
+SURPLUS = 4
+"""Neighbours above the target that are kept when the other sides have none to spare."""
+
+SETTLED = 3.0
+"""Seconds for which a link is left alone: both sides' records tell of it by then."""
+
 DIAL_DEADLINE = 2.0
 """Seconds for resolving, connecting and the handshake of one dial."""
 
@@ -348,16 +354,34 @@ class Overlay:
             self.kick(0.05)
 
     def surplus(self) -> PeerLink | None:
-        """A neighbour to part with, if there are too many: the one that has most others."""
+        """A neighbour to part with, if there are too many: the one that has most others.
+
+        Up to `SURPLUS` too many stay while the other side would miss the link. Both sides may let
+        go of it at once, so only the dialler does, now and then.
+        """
         neighbours = self.neighbours
-        if len(neighbours) <= self.target() + 2 * SLACK:
+        over = len(neighbours) - self.target()
+        if over <= 0:
             return None
 
         def others(link: PeerLink) -> tuple[int, int]:
             member = self._membership.members.get(link.node)
             return (0 if member is None else len(member.neighbours), link.number)
 
-        return max(neighbours, key=others)
+        if over > SURPLUS:
+            return max(neighbours, key=others)
+        if self._context.rng.random() < 1 / 4:
+            able = [link for link in neighbours if link.dialed and self._spares(link)]
+            if able:
+                return max(able, key=others)
+        return None
+
+    def _spares(self, link: PeerLink) -> bool:
+        """Whether the other end, too, has had more neighbours than it needs for a while."""
+        member = self._membership.members.get(link.node)
+        if member is None or member.suspected or self._context.now - link.up_at < SETTLED:
+            return False
+        return len(member.neighbours) > self.target()
 
     def _addresses_of(self, node: NodeId) -> list[str]:
         member = self._membership.members.get(node)

@@ -38,6 +38,7 @@ from gossipnet.protocol.relay import Relay
 from gossipnet.protocol.report import Report
 from gossipnet.protocol.roster import Roster
 from gossipnet.protocol.settings import EngineSettings
+from gossipnet.protocol.spread import Spread
 from gossipnet.protocol.standing import Standing
 from gossipnet.protocol.sync import Sync
 from gossipnet.protocol.talk import Talk
@@ -106,6 +107,7 @@ class Parts:
         )
         self.clock = ClockWatch(context, links, identity)
         self.roster = Roster(context, self.membership, self.judgement)
+        self.spread = Spread(context, self.membership, links)
         self.tree = Tree(self.membership)
         self.broadcast = Broadcast(context, replica, self.tree, links)
         self.sync = Sync(context, replica, links, self._tables)
@@ -154,6 +156,7 @@ class Parts:
             self.life,
             self.detection,
             self.roster,
+            self.spread,
             self.broadcast,
             self.talk,
             self.receipts,
@@ -167,12 +170,12 @@ class Parts:
     def _wire(self) -> None:
         """Tell every part whom to tell."""
         self.context.others = lambda: self.membership.alive_count() - 1
-        self.presence.publish = lambda own: self.broadcast.members([own], None)
+        self.presence.publish = lambda own: self.spread.members([own], None)
 
         self.overlay.joined = self._on_neighbour
         self.overlay.lost = self.life.unreached
 
-        self.detection.spread = self.broadcast.accusations
+        self.detection.spread = self.spread.accusations
         self.judgement.probe = self._probe
         self.judgement.changed = self._on_judgement
         self.judgement.health = lambda: self.detection.health
@@ -195,8 +198,8 @@ class Parts:
         self.life.busy = lambda link: self.relay.uses(link) or self.certificates.uses(link)
         self.life.gave_up = self._on_gave_up
 
-        self.roster.forward = self.broadcast.members
-        self.roster.echoed = self.broadcast.member_echoed
+        self.roster.forward = self.spread.members
+        self.roster.echoed = self.spread.echoed
         self.roster.changed = self._on_record
         self.roster.overtaken = self._on_overtaken
 
@@ -278,7 +281,7 @@ class Parts:
         self.relay.link_ended(link)
         self.certificates.link_ended(link)
         if link.neighbour:
-            self.presence.neighbours_changed(lost=True)
+            self.presence.neighbours_changed(lost=not link.parted, parted=link.parted)
 
     def _probe(self, member: Member) -> None:
         self.overlay.dial(member, "probe")
@@ -296,7 +299,7 @@ class Parts:
         self.context.counters["refutations"] += 1
         self.context.event("accused", "this node was accused of being gone, and says it is not")
         self.presence.refute(incarnation)
-        self.broadcast.say_members()
+        self.spread.say_members()
 
     def _on_overtaken(self, incarnation: int) -> None:
         """Take a higher incarnation; ever more slowly if somebody else does the same."""

@@ -21,6 +21,9 @@ SETTLE = 0.25
 """Seconds after a change before it is signed: neighbours that die together make one record, and the
 accusations that concern them are judged by the record before it."""
 
+PARTED = 3.0
+"""Seconds after a neighbour and this node let go of each other on purpose: nobody is in doubt."""
+
 FIRST = 0.5
 """Seconds after the first neighbour: until then nobody observes this node."""
 
@@ -67,10 +70,10 @@ class Presence:
 
     # -- neighbours ----------------------------------------------------------------------------
 
-    def neighbours_changed(self, *, lost: bool) -> None:
-        """Sign a new record when it is time."""
+    def neighbours_changed(self, *, lost: bool, parted: bool = False) -> None:
+        """Sign a new record when it is time: soon after a loss, less soon after a parting."""
         since = self._context.now - self._signed_at
-        wait = SETTLE if lost else max(FIRST, PACE - since)
+        wait = SETTLE if lost else PARTED if parted else max(FIRST, PACE - since)
         due = self._context.now + wait
         if "presence" in self._context.timers and self._due_at <= due:
             return

@@ -69,13 +69,17 @@ class Roster:
         self.tell_accusations(link)
 
     def on_ask(self, link: PeerLink, message: AskMembers) -> None:
-        """Send these records with their chains, then what is held against anybody."""
+        """Send these records; to whom they are new also what is held against anybody."""
         found = [self._membership.find(prefix) for prefix in dict.fromkeys(message.nodes)]
-        self._send(link, [member.entry for member in found if member is not None])
-        self.tell_accusations(link)
+        entries = [member.entry for member in found if member is not None]
+        if not message.chains:
+            entries = [MemberEntry(entry.body, entry.signature, []) for entry in entries]
+        self._send(link, entries)
+        if message.chains:
+            self.tell_accusations(link)
 
     def _ask(self, link: PeerLink, prefixes: list[bytes]) -> None:
-        self._context.send(link.number, Lane.CONTROL, AskMembers(prefixes))
+        self._context.send(link.number, Lane.CONTROL, AskMembers(prefixes, chains=True))
 
     def _send(self, link: PeerLink, entries: list[MemberEntry]) -> None:
         piece: list[MemberEntry] = []
@@ -179,6 +183,7 @@ class Roster:
         before = None if known is None else known.state
         moved_from = [] if known is None else known.body.addresses
         member = self._membership.store(*checked)
+        member.decisive = before not in (None, "alive") or member.body.status != ALIVE
         self._judgement.on_record(member)
         self._tell(member, before)
         if before is not None and moved_from != member.body.addresses and moved_from:

@@ -187,9 +187,10 @@ class Members(Message, frozen=True, tag=6):
 
 
 class AskMembers(Message, frozen=True, tag=7):
-    """Send me these members with their chains (first 16 bytes of their ids)."""
+    """Send me these members (first 16 bytes of their ids), with their chains or without."""
 
     nodes: Annotated[list[Bytes16], Meta(max_length=1024)]
+    chains: bool
 
 
 class Digest(Message, frozen=True, tag=8):
@@ -198,6 +199,12 @@ class Digest(Message, frozen=True, tag=8):
     vector: Bytes32
     members: Bytes32
     total: Count
+
+
+class MemberNews(Message, frozen=True, tag=9):
+    """Lazy push of member records: these versions are here, ask for what you lack."""
+
+    heads: Annotated[list[tuple[Bytes16, Count, Count]], Meta(max_length=1024)]
 
 
 # -- broadcast ---------------------------------------------------------------------------------
@@ -312,6 +319,7 @@ AnyMessage = (
     | Members
     | AskMembers
     | Digest
+    | MemberNews
     | Push
     | PushMembers
     | PushAccusations

@@ -8,6 +8,7 @@ what it gives is believed only if it accounts for every byte. Everything else go
 """
 
 import re
+from array import array
 from itertools import chain
 from typing import Any
 
@@ -19,8 +20,25 @@ from gossipnet.resp.parser import ProtocolError, RequestParser
 # Four digits make hiredis reserve 80 kB at most, at each of the nine levels it can nest.
 _MANY = re.compile(rb"\*[0-9]{5}").search
 _MANY_OF_OTHERS = re.compile(rb"[~>%|][0-9]{5}").search
-_ARGUMENT_BYTES = [len(b"$%d\r\n\r\n" % n) + n for n in range(RECEIVE_BYTES + 1)].__getitem__
-_HEADER_BYTES = [len(b"*%d\r\n" % count) for count in range(10_000)].__getitem__
+
+
+def _sizes(extra: int, most: int, *, content: bool) -> "array[int]":
+    """For each length up to ``most``: its digits, ``extra`` bytes, and what it counts.
+
+    Machine integers, for as Python's they take 2.5 MiB.
+    """
+    sizes = array("I")
+    low = 0
+    for digits in range(1, len(str(most)) + 1):
+        high = min(10**digits, most + 1)
+        first = digits + extra
+        sizes.extend(range(first + low, first + high) if content else [first] * (high - low))
+        low = high
+    return sizes
+
+
+_ARGUMENT_BYTES = _sizes(len("$") + 2 * len("\r\n"), RECEIVE_BYTES, content=True).__getitem__
+_HEADER_BYTES = _sizes(len("*") + len("\r\n"), 9_999, content=False).__getitem__
 
 Commands = list[list[bytes]]
 

@@ -237,6 +237,7 @@ def test_one_hostile_member_that_accuses_everybody_removes_nobody_and_is_cut_sho
             if not member.suspected:
                 net[7].write(lambda engine, who=member.id: engine.detection.accuse(who, 1))
         net.run(0.05)
-    assert not any(m.engine.context.counters["members_died"] for m in net)
+    # What the hostile one makes itself believe is its own affair.
+    assert not any(m.engine.context.counters["members_died"] for m in net if m is not net[7])
     assert all(m.engine.membership.incarnation < 120 for m in net)
     assert net[0].engine.status()["drops"]

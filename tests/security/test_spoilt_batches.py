@@ -57,7 +57,7 @@ def test_asking_for_one_member_many_times_is_answered_once() -> None:
     victim, liar = net[0], net[1]
     number = next(iter(victim.engine.links))
     victim.sent.clear()
-    asked = encode(AskMembers([liar.identity.node_id[:16]] * 1024))
+    asked = encode(AskMembers([liar.identity.node_id[:16]] * 1024, chains=True))
     victim.feed(Received(number, asked))
     assert sum(len(effect.payload) for effect in victim.sent) < len(asked)
 
