@@ -2,14 +2,15 @@
 
 The composition root of ``gossipnet run``. SIGTERM and SIGINT mean "back soon": what was written is
 made durable, the others are told, and the process ends within `node.GRACE_SECONDS`; a second signal
-ends it at once. ``gossipnet leave`` ends it too, for good. What goes wrong ends it with an error:
-it never hangs half alive.
+ends it at once. ``gossipnet leave`` ends it too, for good. SIGHUP reads the settings again. What
+goes wrong ends it with an error: it never hangs half alive.
 """
 
+import os
 import resource
 import signal
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import trio
 
@@ -19,21 +20,31 @@ from gossipnet.config import Settings
 from gossipnet.errors import UserError
 from gossipnet.io.client_server import ClientServer
 from gossipnet.io.idlememory import settle_memory
-from gossipnet.io.logs import LogWriter, log_event, start_logging, stop_logging
+from gossipnet.io.logs import LogWriter, log_event, set_level, start_logging, stop_logging
+from gossipnet.io.supervisor import Supervisor
 from gossipnet.node import GRACE_SECONDS, Node, run_node, sole_error, stop
 
 Suggest = Callable[[str], str]
+Reread = Callable[[], Settings]
+
+_LIVE = ("join", "log_level", "max_clients", "notify_keyspace_events")
+"""Settings that SIGHUP changes; the others wait for the next start."""
 
 _SPARE_DESCRIPTORS = 512
 """For links, dials, the database and the interpreter, beside one for each client."""
 
 
-def run_daemon(settings: Settings, suggest: Suggest = "gossipnet {}".format) -> None:
+def run_daemon(
+    settings: Settings,
+    suggest: Suggest = "gossipnet {}".format,
+    reread: Reread | None = None,
+) -> None:
     """Run one daemon until a signal or ``gossipnet leave`` ends it.
 
     Args:
       settings: Settled; see `gossipnet.config.load`.
       suggest: Makes a complete command of its words, for the last line of the start block.
+      reread: Reads the settings again at SIGHUP; may raise `UserError`.
 
     Raises:
       UserError: What is wrong with the home, the port, the disk, ..., in one sentence.
@@ -42,7 +53,7 @@ def run_daemon(settings: Settings, suggest: Suggest = "gossipnet {}".format) -> 
     writer = start_logging(settings.log_level, settings.log_format)
     _limit_process(settings.max_clients)
     try:
-        trio.run(_run, settings, writer, suggest)
+        trio.run(_run, settings, writer, suggest, reread or (lambda: settings))
     except BaseException as error:
         sole = sole_error(error) if isinstance(error, BaseExceptionGroup) else error
         if isinstance(sole, UserError | KeyboardInterrupt):
@@ -54,20 +65,34 @@ def run_daemon(settings: Settings, suggest: Suggest = "gossipnet {}".format) -> 
         stop_logging(writer)
 
 
-async def _run(settings: Settings, writer: LogWriter, suggest: Suggest) -> None:
+async def _run(settings: Settings, writer: LogWriter, suggest: Suggest, reread: Reread) -> None:
     began = trio.current_time()
     ending = trio.Event()
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    supervisor = Supervisor(os.environ, os.getpid())
+    with (
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+        trio.open_signal_receiver(signal.SIGHUP) as hangups,
+    ):
         async with trio.open_nursery() as watch:
-            watch.start_soon(_watch, signals, ending, watch.cancel_scope)
-            async with run_node(settings) as node:
-                await _serve(settings, node, writer, ending, began, suggest)
+            watch.start_soon(_watch, signals, ending, supervisor, watch.cancel_scope)
+            async with run_node(settings) as node, trio.open_nursery() as beside:
+
+                async def reload(server: ClientServer) -> None:
+                    async for _ in hangups:
+                        _reload(reread, settings, node, server, supervisor)
+
+                beside.start_soon(supervisor.feed)
+                await _serve(settings, node, writer, ending, began, suggest, supervisor, reload)
+                beside.cancel_scope.cancel()
             watch.cancel_scope.cancel()
     log_event("stopped", "left the mesh" if node.engine.left else "stopped; the others know")
 
 
 async def _watch(
-    signals: AsyncIterator[int], ending: trio.Event, everything: trio.CancelScope
+    signals: AsyncIterator[int],
+    ending: trio.Event,
+    supervisor: Supervisor,
+    everything: trio.CancelScope,
 ) -> None:
     async for number in signals:
         if ending.is_set():
@@ -75,6 +100,7 @@ async def _watch(
             everything.cancel()
             return
         log_event("stopping", f"{signal.Signals(number).name}: saying goodbye")
+        supervisor.stopping()
         ending.set()
 
 
@@ -85,6 +111,8 @@ async def _serve(
     ending: trio.Event,
     began: float,
     suggest: Suggest,
+    supervisor: Supervisor,
+    reload: Callable[[ClientServer], Awaitable[None]],
 ) -> None:
     """Serve clients until it is time to go; their writes are durable when this returns."""
     async with trio.open_nursery() as nursery:
@@ -95,10 +123,50 @@ async def _serve(
         await nursery.start(server.run)
         _announce(settings, node, writer, trio.current_time() - began, suggest)
         settle_memory()
+        supervisor.ready(_told(node))
+        nursery.start_soon(reload, server)
         nursery.start_soon(_end_when_left, node, ending)
         await ending.wait()
         await stop(node, trio.current_time() + GRACE_SECONDS)
         nursery.cancel_scope.cancel()
+
+
+def _told(node: Node) -> str:
+    return f"node {node.identity.name} of mesh {node.identity.trust.mesh_name} serves"
+
+
+def _reload(
+    reread: Reread,
+    started: Settings,
+    node: Node,
+    server: ClientServer,
+    supervisor: Supervisor,
+) -> None:
+    """Take what can be changed while the daemon runs; what cannot is named, what is wrong too."""
+    supervisor.reloading()
+    try:
+        fresh = reread()
+        server.service.notify(fresh.notify_keyspace_events)
+    except UserError as error:
+        log_event("reload", f"the settings stay as they are: {error}", "error")
+    else:
+        set_level(fresh.log_level)
+        node.engine.add_seeds(fresh.join)
+        server.service.max_clients = fresh.max_clients
+        node.driver.flush()
+        waiting = [
+            name
+            for name in Settings._fields
+            if name not in _LIVE and getattr(fresh, name) != getattr(started, name)
+        ]
+        log_event(
+            "reload",
+            f"settings read again; for the next start: {', '.join(waiting)}"
+            if waiting
+            else "settings read again",
+            "warning" if waiting else "info",
+        )
+    supervisor.ready(_told(node))
 
 
 async def _end_when_left(node: Node, ending: trio.Event) -> None:

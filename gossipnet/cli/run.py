@@ -75,7 +75,11 @@ def _execute(arguments: argparse.Namespace) -> int:
     from gossipnet.daemon import run_daemon
 
     try:
-        run_daemon(settings, lambda words: suggestion(arguments, words))
+        run_daemon(
+            settings,
+            lambda words: suggestion(arguments, words),
+            lambda: settings_of(arguments),
+        )
     except HomeError as error:
         raise HomeError(completed(arguments, str(error))) from None
     return 0

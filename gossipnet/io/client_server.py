@@ -61,7 +61,6 @@ class ClientServer:
     ) -> None:
         self._driver = driver
         self._path = path
-        self._max_clients = max_clients
         certificate = driver.engine.identity.certificate
         reads_all = certificate.allows("read", b"")
         self.service = Service(
@@ -348,7 +347,7 @@ class ClientServer:
 
     def _welcome(self, connection: socket.socket) -> None:
         connection.setblocking(False)
-        if len(self._clients) >= self._max_clients:
+        if len(self._clients) >= self.service.max_clients:
             self._refuse(connection, "clients_refused", "ERR max number of clients reached")
         elif user_of(connection) not in (None, 0, os.geteuid()):
             self._refuse(

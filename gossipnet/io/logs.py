@@ -168,6 +168,11 @@ def start_logging(level: str, log_format: str, stream: TextIO | None = None) -> 
     return writer
 
 
+def set_level(level: str) -> None:
+    """Say from now on what is at least this important."""
+    LOGGER.setLevel(_LEVELS[level])
+
+
 def stop_logging(writer: LogWriter) -> None:
     """Undo `start_logging`, after the last line is out or `FLUSH_SECONDS` have passed."""
     LOGGER.removeHandler(writer)
