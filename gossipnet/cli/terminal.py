@@ -35,10 +35,16 @@ def put_bytes(data: bytes) -> None:
 
 
 def put_json(document: dict[str, Any]) -> None:
-    """One JSON document on one line, with the version of its shape first."""
+    """One JSON document on one line, with the version of its shape first.
+
+    What a terminal would obey or hide (C1 controls, U+2028, direction marks) is escaped.
+    """
     import json
 
-    put(json.dumps({"v": 1, **plain(document)}, ensure_ascii=False, allow_nan=False))
+    text = json.dumps({"v": 1, **plain(document)}, ensure_ascii=False, allow_nan=False)
+    if not text.isprintable():  # such characters can stand inside strings only
+        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    put(text)
 
 
 def plain(value: Any) -> Any:

@@ -36,6 +36,8 @@ EVENT_BYTES = 64 * 1024
 """A published message and its channel: `gossipnet.protocol.wire_talk.EVENT_BYTES`."""
 PATTERNS = 100
 """Patterns that one client may GOSSIP WATCH."""
+PATTERN_PLACES = 1024
+"""Places of a glob pattern that is no plain name: each may cost a little per byte of a key."""
 REPLY_BYTES = 64 * 1024 * 1024
 """A reply that repeats what is there (SRANDMEMBER -n) may not be larger."""
 MEMBERS_MAX = 16_384

@@ -1,9 +1,12 @@
 """Glob patterns against a transcript of Redis's own function, and their cost."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gossipnet.resp.glob import matcher
+from gossipnet.resp.limits import PATTERN_PLACES
+from gossipnet.resp.replies import CommandError
 
 
 def stringmatchlen(pattern: bytes, text: bytes) -> bool:
@@ -82,3 +85,18 @@ def test_many_stars_cost_no_more_than_pattern_times_text() -> None:
 def test_classes_know_ranges_both_ways_and_inversion() -> None:
     assert [text for text in (b"a", b"c", b"d") if matcher(b"[c-a]")(text)] == [b"a", b"c"]
     assert [text for text in (b"a", b"c", b"d") if matcher(b"[^a-c]")(text)] == [b"d"]
+
+
+def test_a_hostile_pattern_on_a_large_key_is_nearly_linear() -> None:
+    """Pattern times text would be 64 million looks at a byte for each of these."""
+    key = b"a" * 65_000
+    for piece in (b"a" * 1000 + b"b", b"?" * 500 + b"a" * 500 + b"b", b"[ab]" * 1000 + b"c"):
+        assert not matcher(b"*" + piece + b"*x*")(key)
+
+
+def test_a_pattern_has_a_limit_and_a_plain_name_has_none() -> None:
+    assert matcher(b"n" * 60_000)(b"n" * 60_000)
+    assert matcher(b"n" * 60_000 + b"*")(b"n" * 60_001)
+    assert matcher(b"?" * PATTERN_PLACES)(b"n" * PATTERN_PLACES)
+    with pytest.raises(CommandError, match="pattern is longer"):
+        matcher(b"?" * (PATTERN_PLACES + 1))
