@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import ceil, log10
 
 from gossipnet.ids import NodeId
+from gossipnet.protocol import diversity
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Dial, DialFailure, Lane
 from gossipnet.protocol.links import PeerLink
@@ -159,7 +160,8 @@ class Overlay:
         dialing = {attempt.node for attempt in self.attempts.values()}
         busy = sum(1 for attempt in self.attempts.values() if attempt.purpose == "neighbour")
         linked = {link.node for link in self._links.values()}
-        missing = self.target() - len(self.neighbours) - busy
+        neighbours = self.neighbours
+        missing = max(self.target() - len(neighbours), diversity.lacking(neighbours)) - busy
         if missing <= 0:
             return
         candidates = [
@@ -172,6 +174,8 @@ class Overlay:
             and any(self._due(address) for address in member.body.addresses)
         ]
         self._context.rng.shuffle(candidates)
+        members = self._membership.members
+        diversity.sort(candidates, neighbours, lambda link: members.get(link.node))
         for member in candidates[: min(missing, DIALS_AT_ONCE - busy)]:
             address = next(a for a in member.body.addresses if self._due(a))
             self._dial(Attempt(address, member.id, "neighbour"))
@@ -369,9 +373,10 @@ class Overlay:
             return (0 if member is None else len(member.neighbours), link.number)
 
         if over > SURPLUS:
-            return max(neighbours, key=others)
+            return max(diversity.spare(neighbours), key=others, default=None)
         if self._context.rng.random() < 1 / 4:
-            able = [link for link in neighbours if link.dialed and self._spares(link)]
+            spare = diversity.spare(neighbours)
+            able = [link for link in spare if link.dialed and self._spares(link)]
             if able:
                 return max(able, key=others)
         return None
