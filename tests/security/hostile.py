@@ -6,19 +6,28 @@ preamble, Noise messages, frames, sealed records, messages, and whatever is sign
 The functions at the end make signed things: true ones, and as false as the key at hand allows.
 """
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
 from gossipnet import ids
 from gossipnet.errors import RemoteProtocolError
+from gossipnet.identity import signing
+from gossipnet.identity.home import Home
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.peer import Peer
 from gossipnet.identity.signing import Domain, sign
 from gossipnet.ids import NodeId
+from gossipnet.io.enrol import enrol
+from gossipnet.node import Node
+from gossipnet.protocol import noise
 from gossipnet.protocol.effects import Lane, LinkDown, LinkUp, Received, Send
 from gossipnet.protocol.handshake import Transport
 from gossipnet.protocol.session import Established, Message, Session
@@ -354,3 +363,104 @@ def with_body(entry: MemberEntry, body: bytes) -> MemberEntry:
 def impostor(victim: NodeIdentity, key_of: NodeIdentity) -> NodeIdentity:
     """One that shows a member's certificates and holds another key."""
     return replace(victim, key=key_of.key)
+
+
+# ---------------------------------------------------------------- whole nodes and what is between
+
+
+ANY = "127.0.0.1:0"
+
+
+def home_of_founder(folder: Path, mesh: str = "t") -> Path:
+    """A home that founded a mesh just now, without a passphrase."""
+    home = Home(folder)
+    home.found(mesh=mesh, name="ada", passphrase=None, entropy=os.urandom, wall=time.time())
+    return folder
+
+
+async def joined(through: Node, folder: Path) -> Path:
+    """The home of a machine that was let in through a node that may invite."""
+    token = through.engine.invite("member", 1, 3600.0, [])
+    await enrol(Home(folder), token, folder.name, [through.listening[0]], lambda _line: None)
+    return folder
+
+
+async def eventually(check: Callable[[], object], what: str) -> None:
+    """Wait for what no event tells of."""
+    with trio.move_on_after(20):
+        while not check():  # noqa: ASYNC110
+            await trio.sleep(0.01)
+        return
+    raise AssertionError(f"not in time: {what}")
+
+
+class Tap:
+    """Somebody on the path: carries connections to a node, sees all bytes, may change them.
+
+    Attributes:
+      address: Where to dial instead of the node.
+      seen: All bytes, both ways.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._to = address
+        self.address = ""
+        self.seen = bytearray()
+        self.change: Callable[[bytes], bytes] = bytes
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        self.address = f"127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+        await trio.serve_listeners(self._carry, listeners, task_status=task_status)
+
+    async def _carry(self, near: trio.SocketStream) -> None:
+        host, port = self._to.rsplit(":", 1)
+        far = await trio.open_tcp_stream(host, int(port))
+        async with far, trio.open_nursery() as nursery:
+            nursery.start_soon(self._copy, near, far, nursery)
+            nursery.start_soon(self._copy, far, near, nursery)
+
+    async def _copy(
+        self, source: trio.SocketStream, sink: trio.SocketStream, nursery: trio.Nursery
+    ) -> None:
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            while data := await source.receive_some(65_536):
+                self.seen += data
+                await sink.send_all(self.change(bytes(data)))
+        nursery.cancel_scope.cancel()
+
+
+class Asymmetric:
+    """Counts the operations that an attacker would like to have done: see `counting`."""
+
+    def __init__(self) -> None:
+        self.agreements = 0
+        self.verified = 0
+
+
+@contextmanager
+def counting(patch: pytest.MonkeyPatch) -> Iterator[Asymmetric]:
+    """Count key agreements (X25519, ML-KEM) and verified signatures of this process."""
+    count = Asymmetric()
+    agree, verify = noise.NoiseHandshake._mix_secret, signing._verify_message
+
+    def agreed(*given: Any) -> Any:
+        count.agreements += 1
+        return agree(*given)
+
+    def verified(*given: Any) -> None:
+        count.verified += 1
+        verify(*given)
+
+    with patch.context() as inside:
+        inside.setattr(noise.NoiseHandshake, "_mix_secret", agreed)
+        inside.setattr(signing, "_verify_message", verified)
+        yield count
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) << 10
+    return 0
