@@ -19,6 +19,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
     "Start": {
         "init": Entry("init", "found a mesh and this machine's identity"),
         "run": Entry("run", "run the daemon in the foreground"),
+        "service": Entry("service", "have systemd run the daemon"),
         "invite": Entry("invite", "print a token that lets one more machine in"),
         "join": Entry("join", "enter a mesh with a token"),
         "request": Entry("handover", "ask to be let in, by a file carried to an issuer"),
