@@ -9,7 +9,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ from gossipnet.protocol import kem
 from gossipnet.protocol.engine import Engine, EngineSettings
 from gossipnet.protocol.handshake import PostQuantum, Transport
 from gossipnet.protocol.standing import known_statements
+from gossipnet.state.errors import WritesRefused
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import Replica
 
@@ -91,7 +92,8 @@ class Node:
           What ``change`` returned, once it is on disk.
 
         Raises:
-          WritesRefused: The disk is full or the clock is wrong; nothing was changed.
+          WritesRefused: The disk is full or the clock is wrong. Nothing was changed, unless the
+            text says that it became full just now.
         """
         result = change(self.keyspace)
         await self.driver.wait_committed(self.engine.ticket())
@@ -216,7 +218,7 @@ async def stop(node: Node, deadline: float) -> None:
     engine, driver = node.engine, node.driver
     if driver.stopping:
         return
-    with trio.CancelScope(deadline=deadline):
+    with trio.CancelScope(deadline=deadline), suppress(WritesRefused):
         await driver.wait_committed(engine.ticket())
     with trio.CancelScope(deadline=deadline):
         if not engine.left:

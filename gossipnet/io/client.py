@@ -9,6 +9,7 @@ from collections import deque
 from typing import Protocol
 
 from gossipnet.resp.limits import HELD_BYTES, OUTPUT_BYTES, RECEIVE_BYTES, WAITING_COMMANDS
+from gossipnet.resp.replies import encode_error, frames
 from gossipnet.resp.session import Session
 
 _SEND_BYTES = 256 * 1024
@@ -153,6 +154,14 @@ class Client:
             data = b"".join(ready)
             self._held_bytes -= len(data)
             self.send(data)
+
+    def refuse(self, text: str) -> None:
+        """Answer what waits for the disk with an error; pushes and other errors stay."""
+        data = b"".join(data for _ticket, data in self._held)
+        self._held.clear()
+        self._held_bytes = 0
+        error = encode_error(text)
+        self.send(b"".join(frame if frame[:1] in b">-" else error for frame in frames(data)))
 
     @property
     def waits_for(self) -> int:

@@ -11,21 +11,19 @@ Only this user and root get in: the file's mode says so, and the peer's credenti
 import errno
 import os
 import random
-import resource
 import selectors
 import socket
-import sys
 import time
 from collections import deque
-from collections.abc import Mapping
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
 from gossipnet.io.client import Client
 from gossipnet.io.local_socket import bind_local_socket, remove_local_socket, user_of
+from gossipnet.io.process_info import process_info
 from gossipnet.resp.limits import STALLED_SECONDS
 from gossipnet.resp.replies import encode_error
 from gossipnet.resp.service import Service
@@ -71,7 +69,7 @@ class ClientServer:
             max_clients=max_clients,
         )
         self.service.durability = durability
-        self.service.info = self._info
+        self.service.info = lambda: process_info(str(self._path))
         self.service.extra_status = driver.status_extra
         self.service.left = self.service.said = driver.flush
         self._selector: selectors.BaseSelector
@@ -86,6 +84,7 @@ class ClientServer:
         self.service.blocking.wake = self.service.tracking.wake = self._ring
         self.service.clock = time.perf_counter
         self._wrote = False
+        self._refused_to = 0
         self._late = False
         self._bell: socket.socket
         self._rope: socket.socket
@@ -106,11 +105,13 @@ class ClientServer:
             self._selector.register(self._listener, _READ, self._accept)
             self._selector.register(self._bell, _READ, self._quiet)
             self._driver.on_committed.append(self._committed)
+            self._driver.full_disk.listeners.append(self._refuse_waiting)
             task_status.started()
             await self._loop()
         finally:
             if self._committed in self._driver.on_committed:
                 self._driver.on_committed.remove(self._committed)
+                self._driver.full_disk.listeners.remove(self._refuse_waiting)
             for client in list(self._clients):
                 self._close(client)
             self._selector.close()
@@ -216,10 +217,15 @@ class ClientServer:
         self._wrote = True
         engine = self._driver.engine
         ticket, committed = engine.ticket(), engine.committed
+        full = self._driver.full_disk
+        if full.reason and ticket <= self._refused_to:
+            first_write = -1  # nothing new waits for the disk: every write was refused
         waited = client.waits_for
         client.reply(out, first_write, ticket, committed)
         if not waited and client.waits_for:
             self._waiting.append((client.waits_for, client))
+            if full.reason:
+                self._refuse_waiting(full.of_waiting)
 
     def _resume(self) -> None:
         """Answer clients that waited for something that has happened, or too long."""
@@ -250,6 +256,16 @@ class ClientServer:
             if client.events != _READ or client.session.unfinished or client.session.closing:
                 self._settle(client)
                 self._ring()
+
+    def _refuse_waiting(self, text: str) -> None:
+        """The disk takes nothing now: whoever waits for it is told so instead of being kept."""
+        self._refused_to = self._driver.engine.ticket()
+        while self._waiting:
+            client = self._waiting.popleft()[1]
+            if not client.closed:
+                client.refuse(text)
+                self._settle(client)
+        self._ring()
 
     def _wait_again(self, client: Client) -> None:
         """Keep the queue in the order of commits: this client goes behind its equals."""
@@ -365,32 +381,3 @@ class ClientServer:
         except OSError:
             self.service.counters["clients_broken"] += 1
         connection.close()
-
-    # ------------------------------------------------------------ INFO
-
-    def _info(self) -> Mapping[str, Mapping[str, Any]]:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        memory = _resident_bytes() or peak
-        return {
-            "Server": {"process_id": os.getpid(), "unix_socket": str(self._path)},
-            "Memory": {
-                "used_memory": memory,
-                "used_memory_human": f"{memory / 1048576:.2f}M",
-                "used_memory_rss": memory,
-                "used_memory_peak": peak,
-            },
-            "CPU": {
-                "used_cpu_sys": f"{used.ru_stime:.6f}",
-                "used_cpu_user": f"{used.ru_utime:.6f}",
-            },
-        }
-
-
-def _resident_bytes() -> int:
-    """What the process holds now, 0 where the system does not tell."""
-    try:
-        with open("/proc/self/statm", "rb") as statm:
-            return int(statm.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return 0

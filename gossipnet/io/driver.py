@@ -21,7 +21,7 @@ from gossipnet.ids import short
 from gossipnet.io.accounts import Ledger
 from gossipnet.io.dials import Dials
 from gossipnet.io.freshkeys import FreshKeys
-from gossipnet.io.fulldisk import refuse_writes
+from gossipnet.io.fulldisk import FullDisk
 from gossipnet.io.join_stream import Joins
 from gossipnet.io.keeping import Keep, Keeping
 from gossipnet.io.link import Link
@@ -77,6 +77,7 @@ class Driver:
       counters: What happened at the sockets, by name.
       on_committed: Called with the number of each commit once the engine knows of it.
       stopping: No link, dial or join is begun any more.
+      full_disk: Refuses writes while there is no room.
       more_status: What others have to tell in `status_extra`, by name.
       left: Set when this node has signed off the mesh: the process should stop.
     """
@@ -112,6 +113,7 @@ class Driver:
         self._parked: trio.lowlevel.Task | None = None
         self._waiting: dict[int, trio.Event] = {}
         self.stopping = False
+        self.full_disk = FullDisk(engine.keyspace, self.counters)
         self.more_status: dict[str, Callable[[], object]] = {}
         self._links_gone = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -144,19 +146,15 @@ class Driver:
                 self._parked = None
 
     async def wait_committed(self, number: int) -> None:
-        """Wait until commit ``number`` is durable.
+        """Wait until commit ``number``, from `Engine.ticket`, is durable.
 
-        Args:
-          number: From `Engine.ticket`.
+        Raises:
+          WritesRefused: The disk is full.
         """
         self.flush()
         while self.engine.committed < number:
+            self.full_disk.check()
             await self._waiting.setdefault(number, trio.Event()).wait()
-
-    @property
-    def deferred(self) -> str:
-        """Why commits wait (a full disk, in one sentence), or ""."""
-        return self._store.deferred
 
     @property
     def full(self) -> bool:
@@ -380,7 +378,9 @@ class Driver:
 
     def _stored(self, done: Committed | LogRead | Deferred) -> None:
         if isinstance(done, Deferred):
-            refuse_writes(self.engine.keyspace, done.reason, self.counters)
+            self.full_disk.tell(done.reason)
+            while self._waiting:
+                self._waiting.popitem()[1].set()
             return
         self.feed(done)
         if isinstance(done, Committed):

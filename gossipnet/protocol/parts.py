@@ -349,7 +349,7 @@ class Parts:
 
     def _on_clock(self, complaint: str | None) -> None:
         """Records stamped far ahead would wait in every peer's quarantine: better refuse them."""
-        self.keyspace.refusal = None if complaint is None else ("CLOCKSKEW", complaint)
+        self.keyspace.refuse("CLOCKSKEW", complaint)
 
     def _on_durable(self, records: list[AppliedRecord]) -> None:
         self.broadcast.own([record.data for record in records])

@@ -6,7 +6,7 @@ array in RESP2), ``set`` or ``frozenset``; and for what Python has no type: `Err
 `Push`, `Replies` and `NO_ARRAY`.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from typing import Any, Final
 
@@ -89,6 +89,29 @@ def encode_error(text: str) -> bytes:
     return b"-%b\r\n" % text.replace("\r", " ").replace("\n", " ").encode(
         "utf-8", "surrogateescape"
     )
+
+
+def frames(data: bytes) -> Iterator[bytes]:
+    """Cut replies that were encoded here, and are complete, into one piece each."""
+    at = 0
+    while at < len(data):
+        end = _end_of(data, at)
+        yield data[at:end]
+        at = end
+
+
+def _end_of(data: bytes, at: int) -> int:
+    left = 1
+    while left:
+        left -= 1
+        kind, line = data[at : at + 1], data.index(b"\r\n", at)
+        count = data[at + 1 : line]
+        at = line + 2
+        if kind in b"$=!":
+            at += int(count) + 2 if int(count) >= 0 else 0
+        elif kind in b"*~>%|":
+            left += max(0, int(count)) * (2 if kind in b"%|" else 1)
+    return at
 
 
 def _write(reply: Reply, protocol: int, put: Callable[[bytes], None]) -> None:

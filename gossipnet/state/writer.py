@@ -39,7 +39,15 @@ class Writer(Core):
         self.open_batch = open_batch
         self.permit: Callable[[bytes], None] | None = None
         self.refusal: tuple[str, str] | None = None
+        self._reasons: dict[str, str] = {}
         self._together = 0
+
+    def refuse(self, code: str, text: str | None) -> None:
+        """Refuse all writes for this reason too, or, without a text, no longer for it."""
+        self._reasons.pop(code, None)
+        if text is not None:
+            self._reasons[code] = text
+        self.refusal = next(iter(self._reasons.items()), None)
 
     @contextmanager
     def atomic(self, size: int = 0) -> Iterator[None]:

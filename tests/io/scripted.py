@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import trio
@@ -28,6 +27,9 @@ from gossipnet.protocol.effects import (
     Send,
 )
 from gossipnet.protocol.handshake import Transport
+from gossipnet.state.batch import Batch
+from gossipnet.state.keyspace import Keyspace
+from gossipnet.state.logs import Logs
 
 T = TypeVar("T")
 WALL = 1_800_000_000.0
@@ -55,7 +57,7 @@ class ScriptedEngine:
         self.wanted = 0
         self.left = False
         self.farewells = 0
-        self.keyspace = SimpleNamespace(refusal=None)
+        self.keyspace = Keyspace(Logs(), lambda _fresh: Batch({}, 0, 0))
         self._came = trio.Event()
 
     def handle(self, event: Input, now: float, wall: float) -> None:

@@ -41,6 +41,7 @@ from gossipnet.protocol.effects import (
     StoredRecord,
 )
 from gossipnet.protocol.handshake import Transport
+from gossipnet.state.errors import WritesRefused
 
 JOIN = b"GSP1\x01\0\0\0"
 LOG = LogId(b"L" * 16)
@@ -516,13 +517,17 @@ async def test_a_full_disk_is_told_and_reads_go_on(
     monkeypatch.setattr(database, "write", write)
     a.do(commit(1))
     with trio.fail_after(20):
-        while not a.driver.deferred:
+        while not a.store.deferred:
             await trio.testing.wait_all_tasks_blocked(0.001)
         assert a.driver.status_extra()["disk"] == "the disk is full: free some space"
         assert a.engine.keyspace.refusal[0] == "MISCONF"
+        with pytest.raises(WritesRefused, match="not on disk"):
+            await a.driver.wait_committed(1)
         full = False
+        while a.store.deferred:
+            await trio.testing.wait_all_tasks_blocked(0.001)
         await a.driver.wait_committed(1)
-        while a.driver.deferred:
+        while a.store.deferred:
             await trio.testing.wait_all_tasks_blocked(0.001)
     assert a.engine.keyspace.refusal is None
 

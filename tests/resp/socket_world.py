@@ -1,5 +1,6 @@
 """A served local socket whose commits happen when a test says so, and streams to talk to it."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ import trio
 from resp_world import LoneMesh, request
 
 from gossipnet.io.client_server import ClientServer
+from gossipnet.io.fulldisk import FullDisk
 
 
 class HandDriver:
@@ -16,6 +18,7 @@ class HandDriver:
     def __init__(self, *, at_once: bool = True) -> None:
         self.engine = LoneMesh()
         self.on_committed: list[Callable[[int], None]] = []
+        self.full_disk = FullDisk(self.engine.keyspace, Counter())
         self.at_once = at_once
         self.flushed = trio.Event()
 

@@ -92,11 +92,24 @@ def test_rename_of_nothing_is_refused(keys: Keyspace) -> None:
 
 
 def test_refused_writes_say_why(keys: Keyspace) -> None:
-    keys.refusal = ("CLOCKSKEW", "the clock is wrong")
+    keys.refuse("CLOCKSKEW", "the clock is wrong")
     with pytest.raises(WritesRefused, match="the clock is wrong") as caught:
         keys.set(b"k", b"v")
     assert caught.value.code == "CLOCKSKEW"
     assert len(keys) == 0
+
+
+def test_one_reason_that_ends_leaves_the_others(keys: Keyspace) -> None:
+    keys.refuse("MISCONF", "the disk is full")
+    keys.refuse("CLOCKSKEW", None)
+    with pytest.raises(WritesRefused, match="the disk is full"):
+        keys.set(b"k", b"v")
+    keys.refuse("CLOCKSKEW", "the clock is wrong")
+    keys.refuse("MISCONF", None)
+    with pytest.raises(WritesRefused, match="the clock is wrong"):
+        keys.set(b"k", b"v")
+    keys.refuse("CLOCKSKEW", None)
+    keys.set(b"k", b"v")
 
 
 def test_scan_misses_no_key_that_is_there_throughout(keys: Keyspace) -> None:
@@ -187,7 +200,7 @@ def test_a_refused_exec_takes_no_stamp(replica: Replica) -> None:
     replica.seal(WALL)
     before = replica.clock.last
     replica.touch(WALL + 3600)
-    replica.keyspace.refusal = ("CLOCKSKEW", "an hour ahead")
+    replica.keyspace.refuse("CLOCKSKEW", "an hour ahead")
     with pytest.raises(WritesRefused), replica.keyspace.atomic():
         replica.keyspace.set(b"meanwhile", b"1")
     replica.seal(WALL)
