@@ -34,6 +34,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
     "Look": {
         "members": Entry("mesh", "who is in the mesh, and how they are"),
         "status": Entry("mesh", "this node's health in a few lines"),
+        "top": Entry("top", "a live view of members, links and events"),
         "peers": Entry("mesh", "the links of this node"),
         "owner": Entry("mesh", "which living member a key, job or shard belongs to"),
         "log": Entry("events", "what happened, newest last"),

@@ -4,7 +4,9 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
 
@@ -187,3 +189,41 @@ class Screen:
             assert ready, f"{text!r} is not in {self.seen!r}"
             self.seen += os.read(self.leader, 4096).decode(errors="replace")
         self.seen = self.seen.partition(text)[2]
+
+
+def test_top_draws_follows_keys_and_gives_the_terminal_back(mesh: Mesh) -> None:
+    first = mesh[0]
+    assert "node0*" in first.must("top", "--once")
+    assert json.loads(first.must("top", "--json"))["status"]["name"] == "node0"
+    assert first.cli("top").returncode == 2  # no terminal
+    leader, follower = pty.openpty()
+    before = termios.tcgetattr(follower)
+    termios.tcsetwinsize(follower, (24, 100))
+    with subprocess.Popen(
+        first.command("top", "--every", "100ms"),
+        env=first.environment() | {"TERM": "xterm"},
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+    ) as process:
+        screen = Screen(leader)
+        screen.until("\x1b[?1049h")
+        screen.until("node0*")
+        screen.type("l")
+        screen.until("QUEUED")
+        screen.type("e")
+        screen.until("TEXT")
+        screen.type("m")
+        screen.until("node1")
+        screen.type("c")
+        screen.until("\x1b]52;c;")
+        # A new size is drawn at once, with room for one column more.
+        termios.tcsetwinsize(follower, (24, 160))
+        process.send_signal(signal.SIGWINCH)
+        screen.until("VERSION")
+        screen.type("q")
+        screen.until("\x1b[?1049l")
+        assert process.wait(20) == 0
+    assert termios.tcgetattr(follower) == before
+    os.close(follower)
+    os.close(leader)
