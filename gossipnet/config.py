@@ -7,13 +7,17 @@ command pays for it: ``tomllib`` and ``difflib`` come in only when they are need
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gossipnet.config_values import CHECKS
+from gossipnet.config_values import DEFAULT_PORT as DEFAULT_PORT
+from gossipnet.config_values import join_address as join_address
+from gossipnet.config_values import nearest as nearest
+from gossipnet.config_values import split_address as split_address
 from gossipnet.errors import ConfigError
 
-DEFAULT_PORT = 7117
 CONFIG_FILE = "config.toml"
 SOCKET_FILE = "gossipnet.sock"
 
@@ -42,6 +46,9 @@ class Settings(NamedTuple):
       key_command: Prints the node's key file, in place of ``identity.key``; None: no command.
       pq: Hybrid post-quantum handshakes: ``off``, ``prefer`` or ``require``.
       max_clients: Most connections the local socket serves at once.
+      readonly_socket: A second local socket, whose clients only read; None: none.
+      readonly_mode: Permission bits of its file: who may write the file may connect.
+      readonly_group: Name of the group that its file is given to, or empty.
       notify_keyspace_events: Which changes of keys are told on channels, in Redis's letters.
     """
 
@@ -58,6 +65,9 @@ class Settings(NamedTuple):
     pq: str = "prefer"
     key_command: str | None = None
     mesh_secret: Path | None = None
+    readonly_socket: Path | None = None
+    readonly_mode: int = 0o660
+    readonly_group: str = ""
     notify_keyspace_events: str = ""
 
 
@@ -111,137 +121,17 @@ def load(flags: Mapping[str, object], env: Mapping[str, str]) -> Settings:
     if not problems:
         values.setdefault("socket", home / SOCKET_FILE)
         problems += _socket_problem(values["socket"])
+        if "readonly_socket" in values:
+            problems += _socket_problem(values["readonly_socket"], "readonly_socket")
     if problems:
         raise ConfigError(_told(problems))
     return Settings(home=home, **values)
 
 
-def split_address(written: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
-    """Host and port of ``HOST:PORT``, ``[V6]:PORT``, ``HOST`` or ``:PORT`` (all addresses).
-
-    Raises:
-      ValueError: Not such an address; the text says why.
-    """
-    host, port = written, ""
-    if written.startswith("["):
-        host, closed, rest = written[1:].partition("]")
-        if not closed or (rest and not rest.startswith(":")):
-            raise ValueError(f"{written!r} is not an address: an IPv6 host is written [HOST]:PORT")
-        port = rest[1:]
-    elif written.count(":") == 1:
-        host, _, port = written.partition(":")
-    if len(host) > 253 or any(not letter.isprintable() or letter.isspace() for letter in host):
-        raise ValueError(f"{written[:60]!r} is not an address: write HOST:PORT")
-    if not port:
-        return host, default_port
-    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
-        raise ValueError(f"{written[:60]!r} is not an address: a port is a number up to 65535")
-    return host, int(port)
-
-
-def join_address(host: str, port: int) -> str:
-    """The text form; an IPv6 host gets its brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def nearest(word: str, known: list[str]) -> str | None:
-    """The known word that ``word`` was most likely meant to be, if any is close."""
-    import difflib
-
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return close[0] if close else None
-
-
-# ---------------------------------------------------------------- one value
-
-
-def _listen_address(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError('is not text: write "HOST:PORT"')
-    host, port = split_address(value)
-    return join_address(host or "0.0.0.0", port)  # noqa: S104 - the documented meaning of :PORT
-
-
-def _dial_addresses(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
-        raise ValueError('is not a list of addresses: write ["HOST:PORT", ...]')
-    return tuple(_dial_address(part) for part in value)
-
-
-def _dial_address(written: str) -> str:
-    host, port = split_address(written)
-    if not host or port == 0:
-        raise ValueError(f"{written!r} cannot be dialled: give a host and a port above 0")
-    return join_address(host, port)
-
-
-def _one_of(*choices: str) -> Callable[[object], str]:
-    def check(value: object) -> str:
-        if isinstance(value, str) and value in choices:
-            return value
-        near = nearest(value, list(choices)) if isinstance(value, str) else None
-        hint = f" (did you mean {near}?)" if near else ""
-        raise ValueError(f"is {value!r}: choose {' or '.join(choices)}{hint}")
-
-    return check
-
-
-def _zone(value: object) -> str:
-    if isinstance(value, str) and len(value) <= 64 and value.isprintable():
-        return value
-    raise ValueError("is not a zone: use up to 64 printable characters")
-
-
-def _event_flags(value: object) -> str:
-    if isinstance(value, str) and set(value) <= set("KEAg$lshzxetdmn"):
-        return value
-    raise ValueError(
-        f"is {value!r}: use letters of KEAg$lshzxetdmn, as in Redis; KEA tells of everything"
-    )
-
-
-def _path(value: object) -> Path:
-    if isinstance(value, Path):
-        return value
-    if isinstance(value, str) and value and "\0" not in value:
-        return Path(value).expanduser()
-    raise ValueError("is not a path")
-
-
-def _command(value: object) -> str:
-    if isinstance(value, str) and value.strip() and "\0" not in value:
-        return value
-    raise ValueError('is not a command: write "PROGRAM ARGUMENT ..."')
-
-
-def _client_count(value: object) -> int:
-    number = int(value) if isinstance(value, str) and value.isdecimal() else value
-    if isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= 100_000:
-        return number
-    raise ValueError(f"is {value!r}: give a whole number from 1 to 100000")
-
-
-_CHECKS: dict[str, Callable[[object], Any]] = {
-    "listen": _listen_address,
-    "advertise": _dial_addresses,
-    "join": _dial_addresses,
-    "socket": _path,
-    "durability": _one_of("always", "every-second"),
-    "zone": _zone,
-    "log_level": _one_of("debug", "info", "warning", "error"),
-    "log_format": _one_of("text", "json"),
-    "max_clients": _client_count,
-    "key_command": _command,
-    "pq": _one_of("off", "prefer", "require"),
-    "mesh_secret": _path,
-    "notify_keyspace_events": _event_flags,
-}
 # In the file, names before the dot are tables.
 _FILE_KEYS = {
     name: "limits.clients" if name == "max_clients" else name.replace("log_", "log.")
-    for name in _CHECKS
+    for name in CHECKS
 }
 _BY_FILE_KEY = {key: name for name, key in _FILE_KEYS.items()}
 
@@ -272,7 +162,7 @@ def _take(source: _Source, values: dict[str, Any], problems: list[str]) -> None:
     for name, value in source.values.items():
         where = source.where[name]
         try:
-            checked = _CHECKS[name](value)
+            checked = CHECKS[name](value)
         except ValueError as error:
             problems.append(f"{where} {error}" if _continues(error) else f"{where}: {error}")
             continue
@@ -285,7 +175,7 @@ def _continues(error: ValueError) -> bool:
 
 def _from_flags(flags: Mapping[str, object]) -> _Source:
     found = _Source(Path.cwd())
-    for name in _CHECKS:
+    for name in CHECKS:
         value = flags.get(name)
         if value is not None:
             found.add(name, value, "--" + name.replace("_", "-"))
@@ -294,7 +184,7 @@ def _from_flags(flags: Mapping[str, object]) -> _Source:
 
 def _from_env(env: Mapping[str, str], problems: list[str]) -> _Source:
     found = _Source(Path.cwd())
-    known = {name.upper(): name for name in _CHECKS}
+    known = {name.upper(): name for name in CHECKS}
     for variable in sorted(env):
         if not variable.startswith("GOSSIPNET_") or not env[variable]:
             continue
@@ -376,13 +266,13 @@ def _line_numbers(text: str) -> dict[str, int]:
 # ---------------------------------------------------------------- the whole
 
 
-def _socket_problem(path: Path) -> list[str]:
+def _socket_problem(path: Path, setting: str = "socket") -> list[str]:
     length = len(os.fsencode(path))
     if length <= SOCKET_PATH_LIMIT:
         return []
     return [
         f"the socket path {path} has {length} bytes and the system allows {SOCKET_PATH_LIMIT}: "
-        "choose a shorter one with --socket, or `socket` in config.toml"
+        f"choose a shorter one with --{setting.replace('_', '-')}, or `{setting}` in config.toml"
     ]
 
 

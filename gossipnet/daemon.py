@@ -9,6 +9,7 @@ goes wrong ends it with an error: it never hangs half alive.
 import os
 import resource
 import signal
+import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -19,6 +20,7 @@ from gossipnet import ids
 from gossipnet.config import Settings
 from gossipnet.errors import UserError
 from gossipnet.io.client_server import ClientServer
+from gossipnet.io.doors import read_only
 from gossipnet.io.idlememory import settle_memory
 from gossipnet.io.logs import LogWriter, log_event, set_level, start_logging, stop_logging
 from gossipnet.io.supervisor import Supervisor
@@ -51,6 +53,7 @@ def run_daemon(
       Exception: A bug; its traceback is on standard error.
     """
     writer = start_logging(settings.log_level, settings.log_format)
+    seal_process()
     _limit_process(settings.max_clients)
     try:
         trio.run(_run, settings, writer, suggest, reread or (lambda: settings))
@@ -115,9 +118,16 @@ async def _serve(
     reload: Callable[[ClientServer], Awaitable[None]],
 ) -> None:
     """Serve clients until it is time to go; their writes are durable when this returns."""
+    readonly = read_only(
+        settings.readonly_socket, settings.readonly_mode, settings.readonly_group, settings.home
+    )
     async with trio.open_nursery() as nursery:
         server = ClientServer(
-            node.driver, settings.socket, settings.max_clients, durability=settings.durability
+            node.driver,
+            settings.socket,
+            settings.max_clients,
+            durability=settings.durability,
+            readonly=readonly,
         )
         server.service.notify(settings.notify_keyspace_events)
         await nursery.start(server.run)
@@ -191,6 +201,7 @@ def _announce(
         f"  mesh {mesh}",
         f"  gossip  {', '.join(node.listening)}{note}",
         f"  socket  {settings.socket} (0600)",
+        *_readonly_line(settings),
         f"  state   {keys} key{'' if keys == 1 else 's'}, epoch {node.epoch:08x},"
         f" durability {settings.durability}",
         f"ready in {seconds:.1f} s. Next (another terminal): {suggest(step)}",
@@ -198,9 +209,33 @@ def _announce(
         writer.line(line)
 
 
-def _limit_process(max_clients: int) -> None:
-    """No core file, for it would hold keys; and a descriptor for each client, if allowed."""
+def _readonly_line(settings: Settings) -> list[str]:
+    if settings.readonly_socket is None:
+        return []
+    group = f", group {settings.readonly_group}" if settings.readonly_group else ""
+    return [f"  reading {settings.readonly_socket} ({settings.readonly_mode:04o}{group})"]
+
+
+_PR_SET_DUMPABLE = 4
+"""linux/prctl.h."""
+
+
+def seal_process() -> None:
+    """No core file, for it would hold keys; and no other process of this user may read memory.
+
+    The second on Linux only (prctl(2), PR_SET_DUMPABLE): a limit on the size of core files does not
+    bind cores that go to a program, as systemd's do.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        import ctypes
+
+        if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
+            log_event("dumpable", "this process's memory can be read by its user", "warning")
+
+
+def _limit_process(max_clients: int) -> None:
+    """A descriptor for each client, if allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = max_clients + _SPARE_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -49,6 +49,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="hybrid post-quantum handshakes: 'off', 'prefer' (default) or 'require'",
     )
     add_mesh_secret(parser)
+    parser.add_argument(
+        "--readonly-socket", metavar="PATH", help="a second local socket, which only reads"
+    )
+    parser.add_argument(
+        "--readonly-mode", metavar="MODE", help="of its file: 0660 (default) or 0666"
+    )
+    parser.add_argument("--readonly-group", metavar="GROUP", help="to which its file belongs")
     parser.add_argument("--max-clients", metavar="N", help="on the local socket (1000)")
     parser.add_argument(
         "--notify-keyspace-events",

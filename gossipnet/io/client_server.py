@@ -5,16 +5,15 @@ time it fires, every client that has sent something gets one slice (`Session.run
 pass through the commands, one write. So a command costs no task switch and no checkpoint; the loop
 goes through trio only when nothing is ready, when somebody wrote, or when `TURN_SECONDS` are over.
 
-Only this user and root get in: the file's mode says so, and the peer's credentials are asked too.
+Who gets in is `doors`' business.
 """
 
-import errno
-import os
 import random
 import selectors
 import socket
 import time
 from collections import deque
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,10 +21,11 @@ from typing import TYPE_CHECKING
 import trio
 
 from gossipnet.io.client import Client
-from gossipnet.io.local_socket import bind_local_socket, remove_local_socket, user_of
+from gossipnet.io.doors import Door, Doors, ReadOnly
+from gossipnet.io.logs import log_event
 from gossipnet.io.process_info import process_info
+from gossipnet.resp.audit import Caller
 from gossipnet.resp.limits import STALLED_SECONDS
-from gossipnet.resp.replies import encode_error
 from gossipnet.resp.service import Service
 from gossipnet.resp.session import Session
 
@@ -34,11 +34,9 @@ if TYPE_CHECKING:
 
 TURN_SECONDS = 0.002
 """The longest that clients are served before links, timers and the disk get their turn."""
-ACCEPTS = 64
 ACCEPT_AGAIN_SECONDS = 0.1
 """After a refusal of the system (no descriptors left)."""
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-_OUT_OF_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class ClientServer:
@@ -49,16 +47,24 @@ class ClientServer:
       path: Where the socket's file is made.
       max_clients: One more is told so and sent away.
       durability: For CONFIG GET: ``always`` or ``every-second``.
+      readonly: A second socket, whose clients only read.
 
     Attributes:
       service: What the clients share.
     """
 
     def __init__(
-        self, driver: "Driver", path: Path, max_clients: int, *, durability: str = "always"
+        self,
+        driver: "Driver",
+        path: Path,
+        max_clients: int,
+        *,
+        durability: str = "always",
+        readonly: ReadOnly | None = None,
     ) -> None:
         self._driver = driver
         self._path = path
+        self._readonly = readonly
         certificate = driver.engine.identity.certificate
         reads_all = certificate.allows("read", b"")
         self.service = Service(
@@ -70,10 +76,11 @@ class ClientServer:
         )
         self.service.durability = durability
         self.service.info = lambda: process_info(str(self._path))
+        self.service.audit.say = log_event
         self.service.extra_status = driver.status_extra
         self.service.left = self.service.said = driver.flush
         self._selector: selectors.BaseSelector
-        self._listener: socket.socket
+        self._doors: Doors
         self._accept_at = 0.0
         self._clients: set[Client] = set()
         self._busy: dict[Client, None] = {}
@@ -96,13 +103,19 @@ class ClientServer:
         Raises:
           HomeError: The socket's file cannot be made.
         """
-        self._listener = bind_local_socket(self._path)
+        self._doors = Doors(
+            self._path,
+            self._readonly,
+            self.service.counters,
+            lambda: len(self._clients) >= self.service.max_clients,
+            self._welcome,
+        )
         self._selector = selectors.DefaultSelector()
         self._bell, self._rope = socket.socketpair()
         try:
             self._bell.setblocking(False)
             self._rope.setblocking(False)
-            self._selector.register(self._listener, _READ, self._accept)
+            self._listen()
             self._selector.register(self._bell, _READ, self._quiet)
             self._driver.on_committed.append(self._committed)
             self._driver.full_disk.listeners.append(self._refuse_waiting)
@@ -117,7 +130,7 @@ class ClientServer:
             self._selector.close()
             self._bell.close()
             self._rope.close()
-            remove_local_socket(self._path, self._listener)
+            self._doors.close()
 
     # ------------------------------------------------------------ the loop
 
@@ -189,7 +202,7 @@ class ClientServer:
     def _deadlines(self, now: float) -> None:
         if self._accept_at and now >= self._accept_at:
             self._accept_at = 0.0
-            self._selector.register(self._listener, _READ, self._accept)
+            self._listen()
         for client in list(self._stuck):
             if client.stuck_since is None:
                 self._settle(client)
@@ -346,38 +359,17 @@ class ClientServer:
 
     # ------------------------------------------------------------ new clients
 
-    def _accept(self) -> None:
-        for _each in range(ACCEPTS):
-            try:
-                connection, _address = self._listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self.service.counters["accepts_failed"] += 1
-                if error.errno in _OUT_OF_MEANS:
-                    self._selector.unregister(self._listener)
-                    self._accept_at = trio.current_time() + ACCEPT_AGAIN_SECONDS
-                    return
-                continue
-            self._welcome(connection)
+    def _accept(self, door: Door) -> None:
+        if not self._doors.accept(door):
+            for each in self._doors:
+                self._selector.unregister(each.listener)
+            self._accept_at = trio.current_time() + ACCEPT_AGAIN_SECONDS
 
-    def _welcome(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        if len(self._clients) >= self.service.max_clients:
-            self._refuse(connection, "clients_refused", "ERR max number of clients reached")
-        elif user_of(connection) not in (None, 0, os.geteuid()):
-            self._refuse(
-                connection, "clients_foreign", "NOPERM this socket belongs to another user"
-            )
-        else:
-            client = Client(self, connection, self.service.open_session(str(self._path)))
-            self._clients.add(client)
-            self._settle(client)
+    def _listen(self) -> None:
+        for door in self._doors:
+            self._selector.register(door.listener, _READ, partial(self._accept, door))
 
-    def _refuse(self, connection: socket.socket, counter: str, text: str) -> None:
-        self.service.counters[counter] += 1
-        try:
-            connection.send(encode_error(text))
-        except OSError:
-            self.service.counters["clients_broken"] += 1
-        connection.close()
+    def _welcome(self, connection: socket.socket, caller: Caller, path: Path) -> None:
+        client = Client(self, connection, self.service.open_session(str(path), caller))
+        self._clients.add(client)
+        self._settle(client)

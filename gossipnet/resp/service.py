@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gossipnet.ids import text
+from gossipnet.resp.audit import Audit, Caller
 from gossipnet.resp.blocking import RECEIPTS, Blocked, Blocking
 from gossipnet.resp.catalogue import TABLE
 from gossipnet.resp.channels import Channels
@@ -57,6 +58,7 @@ class Service:
       blocking: Clients that wait for something.
       tracking: Clients that cache.
       slow: Commands that took long.
+      audit: Who was connected, and what they did beside reading and writing keys.
       clock: Monotonic seconds, to measure with.
       now: The same; whoever runs sessions keeps it fresh.
       notifications: Which changes of keys are told on channels.
@@ -95,6 +97,7 @@ class Service:
         self.blocking = Blocking()
         self.tracking = Tracking(self.sessions)
         self.slow = SlowLog()
+        self.audit = Audit()
         self.clock: Callable[[], float] = float
         self.now = 0.0
         self.channels = Channels(may_read)
@@ -105,16 +108,18 @@ class Service:
         self._names: dict[str, str] = {}
         self._names_due_ms = 0
 
-    def open_session(self, address: str = "") -> Session:
+    def open_session(self, address: str = "", caller: Caller | None = None) -> Session:
         """A new client."""
         self.connections += 1
-        session = Session(self, self.connections, address)
+        session = Session(self, self.connections, address, caller or Caller())
         self.sessions[session.number] = session
+        self.audit.opened(session)
         return session
 
     def close_session(self, session: Session) -> None:
         """A client is gone. May be called twice."""
-        self.sessions.pop(session.number, None)
+        if self.sessions.pop(session.number, None) is not None:
+            self.audit.closed(session)
         session.reset()
         if len(self.tracking):
             self.tracking.gone(session)

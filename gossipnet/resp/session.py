@@ -10,6 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from gossipnet.errors import Denied, UserError
+from gossipnet.resp.audit import Caller
 from gossipnet.resp.blocking import NOT_YET, Blocked
 from gossipnet.resp.calls import Transaction, check_readable, command_of, queue
 from gossipnet.resp.catalogue import LOOKUP
@@ -53,6 +54,7 @@ class Session:
     Attributes:
       number: CLIENT ID.
       address: For CLIENT LIST.
+      caller: Who is there, and what it has done.
       opened_ms, used_ms: Unix milliseconds.
       protocol: 2 or 3.
       name, library, library_version: As the client calls itself.
@@ -83,6 +85,7 @@ class Session:
         "backlog",
         "blocked",
         "caches",
+        "caller",
         "closing",
         "deliver",
         "descriptor",
@@ -106,21 +109,20 @@ class Session:
         "wrote",
     )
 
-    def __init__(self, service: "Service", number: int, address: str) -> None:
+    def __init__(self, service: "Service", number: int, address: str, caller: Caller) -> None:
         self.service = service
         self.keyspace = service.keyspace
         self.number = number
         self.address = address
+        self.caller = caller
         self.opened_ms = self.used_ms = service.wall_ms
         self.protocol = 2
         self.name = self.library = self.library_version = b""
         self.transaction: Transaction | None = None
         self.watched: dict[bytes, int] = {}
-        self.muted = False
-        self.skips = 0
-        self.streams = False
+        self.muted, self.skips = False, 0
         self.subscriptions = Subscriptions()
-        self.blocked = self.caches = False
+        self.streams = self.blocked = self.caches = False
         self.closing = ""
         self.deliver: Callable[[bytes], None] = _nowhere
         self.hang_up: Callable[[], None] = _nothing
@@ -132,7 +134,7 @@ class Session:
         self._left = 0
         self._out: list[bytes] | None = None
         self._wrote = self.wrote = False
-        self._special = service.may_read is not None
+        self._special = service.may_read is not None or caller.readonly
 
     # ------------------------------------------------------------ called by the server
 
@@ -179,7 +181,7 @@ class Session:
         lookup = LOOKUP.get
         first_write = -1
         cost, size = SLICE_COST, 0
-        done = 0
+        done = writes = 0
         command: Command | None = None
         for args in self._commands:
             done += 1
@@ -187,18 +189,22 @@ class Session:
             if command is None or not command.least <= len(args) <= command.most or self._special:
                 self._wrote = False
                 reply = self._careful(args)
-                if self._wrote and first_write < 0:
-                    first_write = len(out)
-                    self.wrote = True
+                if self._wrote:
+                    writes += 1
+                    if first_write < 0:
+                        first_write = len(out)
+                        self.wrote = True
                 put(reply)
                 size += len(reply)
                 cost -= 1 if command is None else command.cost
                 if cost <= 0 or size > SLICE_REPLY_BYTES or self.closing or self.blocked:
                     break
                 continue
-            if command.writes and first_write < 0:
-                first_write = len(out)
-                self.wrote = True
+            if command.writes:
+                writes += 1
+                if first_write < 0:
+                    first_write = len(out)
+                    self.wrote = True
             try:
                 reply = command.run(self, args)
             except CommandError as error:
@@ -229,6 +235,7 @@ class Session:
                 break
         if done == 1 and clock() - began > SLOWER_THAN and (command is None or command.cost == 1):
             service.slow.note(self, args, clock() - began)
+        self.caller.writes += writes
         self._finish(done, command, out)
         return out, first_write
 
@@ -238,6 +245,7 @@ class Session:
             service.tracking.flush()
         service.tracking.running = self._out = None
         service.commands += done
+        self.caller.commands += done
         self._left -= done
         if done:
             self.used_ms = service.wall_ms
@@ -311,6 +319,8 @@ class Session:
 
     def _resolved(self, args: list[bytes]) -> Reply:
         command = command_of(self, args)
+        if self.caller.readonly or "admin" in command.flags:
+            self.service.audit.judge(self, command, args)
         transaction = self.transaction
         if transaction is not None and command.name not in _NEVER_QUEUED:
             return queue(transaction, command, args)
@@ -355,6 +365,7 @@ class Session:
             or self.hearing
             or self.caches
             or self.service.may_read is not None
+            or self.caller.readonly
         )
 
     def begin(self) -> None:

@@ -15,8 +15,9 @@ from resp_world import parse_replies, request
 from socket_world import HandDriver, asked, connect, everything, receive, serving, until
 
 from gossipnet.errors import HomeError
-from gossipnet.io import client, client_server
+from gossipnet.io import client, client_server, doors
 from gossipnet.io.client_server import ClientServer
+from gossipnet.io.local_socket import Peer, peer_of
 
 
 @pytest.fixture
@@ -199,7 +200,7 @@ async def test_one_client_too_many_is_told_so(path: Path) -> None:
 
 
 async def test_somebody_else_is_sent_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_server, "user_of", lambda _connection: os.geteuid() + 4321)
+    monkeypatch.setattr(doors, "peer_of", lambda _connection: Peer(os.geteuid() + 4321))
     async with serving(path, HandDriver()) as server, await connect(path) as stream:
         assert (await everything(stream)).startswith(b"-NOPERM ")
         assert server.service.counters["clients_foreign"] == 1
@@ -208,7 +209,8 @@ async def test_somebody_else_is_sent_away(path: Path, monkeypatch: pytest.Monkey
 def test_the_user_at_the_other_end_is_known() -> None:
     one, other = socket.socketpair()
     with one, other:
-        assert client_server.user_of(one) in (os.geteuid(), None)
+        peer = peer_of(one)
+        assert (peer.uid, peer.pid) == (os.geteuid(), os.getpid()) or not peer.known
 
 
 async def test_half_a_command_costs_only_its_client(path: Path) -> None:

@@ -183,6 +183,13 @@ def _line(session: "Session") -> str:
         "resp": session.protocol,
         "lib-name": session.library.decode(),
         "lib-ver": session.library_version.decode(),
+        "uid": session.caller.uid,
+        "gid": session.caller.gid,
+        "pid": session.caller.pid,
+        "readonly": int(session.caller.readonly),
+        "tot-cmds": session.caller.commands,
+        "tot-writes": session.caller.writes,
+        "tot-admin": session.caller.admin,
     }
     return " ".join(f"{name}={value}" for name, value in fields.items())
 

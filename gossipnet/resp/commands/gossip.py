@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gossipnet.identity.certificate import NODE_SECONDS
 from gossipnet.identity.enrolment import CERTIFICATE_SECONDS_MAX, ROLES_TO_INVITE
 from gossipnet.identity.revocation import REASON_MAX
+from gossipnet.resp.audit import row
 from gossipnet.resp.commands import provenance
 from gossipnet.resp.limits import MEMBERS_MAX, PATTERNS
 from gossipnet.resp.numbers import integer
@@ -157,6 +158,12 @@ def _root(session: "Session", args: list[bytes]) -> Reply:
     return OK
 
 
+def _audit(session: "Session", _args: list[bytes]) -> Reply:
+    service = session.service
+    open_now = [row(each) for each in service.sessions.values()]
+    return plain({"open": open_now, **service.audit.rows()})
+
+
 def _leave(session: "Session", _args: list[bytes]) -> Reply:
     session.service.mesh.leave()
     session.service.left()
@@ -215,6 +222,9 @@ ROWS = [
         Command("gossip|root", _root, -2, "[IMPORT record]",
                 "Shows the mesh's root and who knows its newest version; takes in a next one.",
                 _SINCE, _ADMIN),
+        Command("gossip|audit", _audit, 2, "",
+                "Who is and was connected to this socket, and who managed what.", _SINCE,
+                "admin noscript no-multi"),
         Command("gossip|leave", _leave, 2, "", "Signs this node off the mesh; its daemon stops.",
                 _SINCE, "admin noscript no-multi"),
         *provenance.ROWS,
