@@ -8,6 +8,7 @@ from math import isnan
 
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.state.operations import (
+    STEPS_AND_VALUES,
     AnyOperation,
     Body,
     Dots,
@@ -52,6 +53,8 @@ def check_operations(body: Body, record: Record) -> None:
                 raise RemoteProtocolError("bad-record", "opens a log in its midst")
         elif not isinstance(operation, Renew):
             _check(operation, heads, record.seq, place)
+        elif place:  # one at most: each costs signatures
+            raise RemoteProtocolError("bad-record", "renews in its midst")
 
 
 def _check(operation: AnyOperation, heads: list[int], own: int, place: int) -> None:
@@ -70,6 +73,9 @@ def _check(operation: AnyOperation, heads: list[int], own: int, place: int) -> N
         if operation.path[-1][2] + len(operation.values) - 1 > OFFSET_MAX:
             # Nobody could name such an element: whoever removed it would write an unsound record.
             raise RemoteProtocolError("bad-record", "inserts beyond the last place")
+        steps = len(operation.path)
+        if steps > 1 and steps * len(operation.values) > STEPS_AND_VALUES:
+            raise RemoteProtocolError("bad-record", "inserts too much in one deep place")
         return
     if isinstance(operation, StreamAdd | StreamTop | GroupAck | GroupCreate | GroupDestroy):
         _check_stream(operation, heads)

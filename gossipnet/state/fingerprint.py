@@ -11,7 +11,7 @@ from gossipnet.state.core import Core
 from gossipnet.state.logs import Logs
 from gossipnet.state.types.entry import Compound, Entry, compound_of
 from gossipnet.state.types.fields import FieldEnds
-from gossipnet.state.types.members import dots_of
+from gossipnet.state.types.members import Members, dots_of
 from gossipnet.state.types.number import written
 from gossipnet.state.types.register import Register
 
@@ -34,7 +34,7 @@ def _compound(compound: Compound, logs: Logs) -> object:
     fields = dict(compound.fields or {})
     if compound.ends is not None:  # what has ended is a matter of the clock
         fields.update(compound.ends.ended)
-    members = compound.members or {}
+    members = Members() if compound.members is None else compound.members
     expiry = compound.expiry
     return (
         None if compound.string is None else _register(compound.string, logs),

@@ -3,7 +3,7 @@
 What their operations do, reads and local writes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from gossipnet.state.batch import Batch
@@ -16,6 +16,7 @@ from gossipnet.state.strings import Strings, _float_step
 from gossipnet.state.types.entry import Compound, compound_of
 from gossipnet.state.types.expiry import NEVER
 from gossipnet.state.types.fields import FieldEnds
+from gossipnet.state.types.index import Index, in_vain
 from gossipnet.state.types.number import LIMIT, Amount, to_wire, written
 from gossipnet.state.types.register import Register
 from gossipnet.state.writer import VALUE_MAX
@@ -176,6 +177,7 @@ def apply_hash_set(core: Core, op: HashSet, table: list[int], dot: int) -> str:
     if compound.fields is None:
         compound.fields = {}
     for name, value in op.pairs:
+        compound.note_field(dot, name)
         register = compound.field(name)
         if register is None:
             compound.fields[name] = Register(dot, value)
@@ -194,6 +196,7 @@ def apply_hash_increment(core: Core, op: HashIncrement, _table: list[int], dot: 
     compound = compound_of(core.raw(op.key))
     if compound.fields is None:
         compound.fields = {}
+    compound.note_field(dot, op.name)
     register = compound.field(op.name)
     if register is None:
         register = compound.fields[op.name] = Register()
@@ -229,6 +232,7 @@ def apply_hash_expire(core: Core, op: HashExpire, table: list[int], dot: int) ->
     if compound.ends is None:
         compound.ends = FieldEnds()
     for name in op.names:
+        compound.note_field(dot, name)
         expiry = compound.ends.expiry(name)
         expiry.remove(seen)
         register = compound.field(name)
@@ -244,16 +248,37 @@ def apply_hash_expire(core: Core, op: HashExpire, table: list[int], dot: int) ->
 
 def remove_all(core: Core, key: bytes, compound: Compound, seen: Seen) -> None:
     """DEL: take away what was seen of all fields; `Core.settle` the key afterwards."""
-    names = dict.fromkeys(compound.fields or ())
-    if compound.ends is not None:
-        names |= dict.fromkeys([*compound.ends.ended, *compound.ends.expiries])
-    for name in names:
+    before = _names(compound)
+    index = compound.field_index
+    for name in before if index is None else index.covered(seen):
         register = compound.field(name)
         if register is not None:
             register.remove(seen, core.order_of)
         if compound.ends is not None:
             compound.ends.replace(name, seen)
         core.place_field(key, compound, name)
+    if index is None and in_vain(len(before), len(after := _names(compound))):
+        compound.field_index = Index(
+            (dot, name) for name in after for dot in _dots_of_field(compound, name)
+        )
+
+
+def _names(compound: Compound) -> dict[bytes, None]:
+    """Of fields, ended ones too, and of deadlines without a field; nothing if there is an index."""
+    if compound.field_index is not None:
+        return {}
+    names = dict.fromkeys(compound.fields or ())
+    if compound.ends is not None:
+        names |= dict.fromkeys([*compound.ends.ended, *compound.ends.expiries])
+    return names
+
+
+def _dots_of_field(compound: Compound, name: bytes) -> Iterator[int]:
+    register = compound.field(name)
+    if register is not None:
+        yield from register.every_dot()
+    if compound.ends is not None and name in compound.ends.expiries:
+        yield from compound.ends.expiries[name].deadlines
 
 
 APPLY: dict[type, Apply] = {

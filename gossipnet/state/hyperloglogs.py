@@ -4,11 +4,12 @@ To clients they are strings: GET gives, and PFCOUNT and PFADD take, Redis's ``HY
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import pack, seq_of
 from gossipnet.state.errors import NotASketch
-from gossipnet.state.operations import SketchAdd
+from gossipnet.state.operations import SKETCH_GENERATIONS, SketchAdd
 from gossipnet.state.strings import Strings
 from gossipnet.state.types import loglog
 from gossipnet.state.types.entry import HYPERLOGLOG, Compound, compound_of
@@ -105,7 +106,8 @@ class HyperLogLogs(Strings):
         size = loglog.HIT_BYTES * len(hits) + 64
         batch = self._begin(key, size)
         self._bury(batch, key)
-        begun = batch.dots(sketch.generations if sketch is not None else ())
+        held = sketch.generations if sketch is not None else ()
+        begun = batch.dots(islice(held, SKETCH_GENERATIONS))
         self._do(batch, SketchAdd(key, loglog.packed(hits), begun), size + len(key))
 
 

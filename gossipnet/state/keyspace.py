@@ -144,7 +144,7 @@ def apply_delete(core: Core, op: Delete, table: list[int], dot: int) -> str:
         compound.string.remove(seen, core.order_of)
     hashes.remove_all(core, op.key, compound, seen)
     if compound.members is not None:
-        members.remove(compound.members, list(compound.members), seen)
+        members.remove_all(compound.members, seen)
     for part in (compound.parts or {}).values():
         part.remove(seen, core.order_of)
     if compound.expiry is not None:

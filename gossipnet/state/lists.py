@@ -12,6 +12,7 @@ from gossipnet.state.core import Apply, Core
 from gossipnet.state.dots import LOW_MASK, Seen, pack, see
 from gossipnet.state.errors import NoSuchKey, TooLarge, WrongType
 from gossipnet.state.operations import (
+    STEPS_AND_VALUES,
     ElementRef,
     ListInsert,
     ListRemove,
@@ -79,6 +80,12 @@ class Lists(Writer):
             before = rules.path_of(held.order[rank - 1]) if rank else None
             behind = rules.path_of(held.order[rank]) if rank < count else None
         path = place(before, behind, own, len(values))
+        most = 3 * STEPS_AND_VALUES // len(path)
+        if len(path) > 3 and len(values) > most:
+            with self.atomic():
+                for start in range(0, len(values), most):
+                    self.list_insert(key, rank + start, values[start : start + most])
+            return count + len(values)
         operation = ListInsert(key, self._path_refs(batch, path), list(values))
         self._do(batch, operation, len(key) + size + _STEP * len(path) // 3)
         return count + len(values)

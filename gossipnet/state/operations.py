@@ -53,6 +53,12 @@ Dots = Annotated[list[tuple[Ref, Seq, Place]], Meta(max_length=1 << 14)]
 Scored = Annotated[list[tuple[Key, float]], Meta(max_length=1 << 16)]
 
 
+SKETCH_GENERATIONS = 16
+STEPS_AND_VALUES = 1024
+"""Elements that one operation inserts deep in a list, times the steps of their places: each keeps
+its own."""
+
+
 class Operation(Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """Base of every operation."""
 
@@ -186,12 +192,13 @@ class SketchAdd(Operation, tag=24, frozen=True):
     Attributes:
       key: Which.
       hits: Three bytes each: register (14 bits) and rank (6 bits).
-      begun: The generations that were seen, by the dots that began them; none begins one.
+      begun: Generations that were seen, by the dots that began them; none begins one. Each takes
+        all hits, so they are few; there are more than one only where several authors began at once.
     """
 
     key: Key
     hits: Annotated[bytes, Meta(max_length=3 << 14)]
-    begun: Dots
+    begun: Annotated[list[tuple[Ref, Seq, Place]], Meta(max_length=SKETCH_GENERATIONS)]
 
 
 class StreamAdd(Operation, tag=26, frozen=True):

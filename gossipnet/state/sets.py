@@ -26,7 +26,7 @@ class Sets(Writer):
     def _members(self, key: bytes) -> Members:
         entry = self.entries.get(key)
         if entry is None:
-            return {}
+            return Members()
         if not isinstance(entry, Compound) or entry.kind() != "set" or entry.members is None:
             raise WrongType
         return entry.members
@@ -90,7 +90,7 @@ def apply_add(core: Core, op: SetAdd, table: list[int], dot: int) -> str:
     """Add members."""
     compound = compound_of(core.raw(op.key))
     if compound.members is None:
-        compound.members = {}
+        compound.members = Members()
     if rules.add(compound.members, op.members, dot, seen_of(op.seen, table, dot)):
         crowded = next(name for name in op.members if not isinstance(compound.members[name], int))
         core.note("set", op.key, dots_of(compound.members[crowded]), crowded)

@@ -8,6 +8,7 @@ import pytest
 from hostile import Log, shuffled, swarm
 from sites import WALL, mesh
 
+from gossipnet.state import hashes
 from gossipnet.state.operations import (
     AnyOperation,
     Delete,
@@ -19,6 +20,7 @@ from gossipnet.state.operations import (
     Set,
 )
 from gossipnet.state.replica import Replica, Status
+from gossipnet.state.types import dotted, members, ordered, scores, stream
 
 SEEDS = range(20_000 if os.environ.get("GOSSIPNET_FUZZ") else 60)
 KEY = b"k"
@@ -47,11 +49,19 @@ def shows(replica: Replica) -> object:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_swarm_of_liars_converges_in_every_order(seed: int) -> None:
+def test_a_swarm_of_liars_converges_in_every_order(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = random.Random(seed)
     logs = swarm(rng, 30)
     found = []
-    for _ in range(4):
+    for number in range(4):
+        if number == 2:  # from here on every container is kept as only large ones are
+            for module in (members, scores, stream, hashes):
+                monkeypatch.setattr(module, "in_vain", lambda _before, after: after > 0)
+            monkeypatch.setattr(dotted, "_SHORT", 0)
+            monkeypatch.setattr(dotted, "CHUNK", 2)
+            monkeypatch.setattr(ordered, "CHUNK", 2)
         replica = reader()
         for data in shuffled(rng, logs):
             assert replica.ingest(data, WALL).status is Status.APPLIED

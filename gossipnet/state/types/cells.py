@@ -59,6 +59,14 @@ class Cell(Generic[A]):
         """How many records' amounts are kept."""
         return 1 + (0 if self._older is None else len(self._older.lows) - self._older.start)
 
+    def dots(self) -> Iterator[int]:
+        """The newest dot of every record whose amount is kept."""
+        yield self.dot
+        if self._older is not None:
+            log = self.dot >> LOG_SHIFT << LOG_SHIFT
+            for place in range(self._older.start, len(self._older.lows)):
+                yield log | self._older.lows[place]
+
     def count(self, dot: int, by: A, plus: Callable[[A, A], A]) -> None:
         """A later increment."""
         if dot >> PLACE_BITS == self.dot >> PLACE_BITS:

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from gossipnet.state.dots import Seen, covers
-from gossipnet.state.types.ordered import Ordered
+from gossipnet.state.types.dotted import Dotted
 from gossipnet.state.types.places import Path
 from gossipnet.state.types.register import Order, Register
 
@@ -76,7 +76,7 @@ class Elements:
     shows = True
 
     def __init__(self) -> None:
-        self.order: Ordered[Element] = Ordered()
+        self.order: Dotted[Element] = Dotted(dots_of, _touched)
 
     def __bool__(self) -> bool:
         return len(self.order) > 0
@@ -108,9 +108,12 @@ class Elements:
             return False
         register = element[-1]
         if not isinstance(register, Register):
-            register = Register(birth_of(element), register)
-            self.order.replace(element, (*name, register))
-        return register.assign(dot, value, seen, order)
+            before, register = element, Register(birth_of(element), register)
+            element = (*name, register)
+            self.order.replace(before, element)
+        crowded = register.assign(dot, value, seen, order)
+        self.order.note(element)
+        return crowded
 
     def take(self, first: Mark, last: Mark, seen: Seen, order: Order) -> "list[list[int]]":
         """Take away what was seen of the elements from ``first`` to ``last``.
@@ -118,15 +121,15 @@ class Elements:
         Returns:
           The dots of those that stay because they were assigned anew meanwhile.
         """
-        held, stay = self.order, []
-        stop = held.rank(last)
-        if self._find(last) is not None:
-            stop += 1
-        for element in held.slice(held.rank(first), stop):
-            if not _kept(element, seen, order):
-                held.remove(element)
-            elif isinstance(element[-1], Register):
+        stay: list[list[int]] = []
+
+        def keep(element: Element) -> bool:
+            kept = _kept(element, seen, order)
+            if kept and isinstance(element[-1], Register):
                 stay.append(list(dots_of(element)))
+            return kept
+
+        self.order.sweep(first, (*last[:-1], last[-1] + 1), seen, keep)
         return stay
 
     def take_one(self, name: Mark, seen: Seen, order: Order) -> "list[list[int]]":
@@ -146,7 +149,7 @@ class Elements:
 
     def remove(self, seen: Seen, order: Order) -> None:
         """DEL: take away what was seen of all of them."""
-        self.order = Ordered(element for element in self.order if _kept(element, seen, order))
+        self.order.sweep(None, None, seen, lambda element: _kept(element, seen, order))
 
     def _find(self, name: Mark) -> Element | None:
         found = self.order.at_or_after(name)
@@ -160,6 +163,10 @@ class Elements:
             (path_of(element), name(birth_of(element)), _written(element, name))
             for element in self.order
         ]
+
+
+def _touched(element: Element, seen: Seen) -> bool:
+    return isinstance(element[-1], Register) or covers(seen, birth_of(element))
 
 
 def _kept(element: Element, seen: Seen, order: Order) -> bool:

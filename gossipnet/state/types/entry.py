@@ -11,6 +11,7 @@ from typing import Protocol
 from gossipnet.state.dots import Seen
 from gossipnet.state.types.expiry import NEVER, Expiry
 from gossipnet.state.types.fields import FieldEnds
+from gossipnet.state.types.index import Index
 from gossipnet.state.types.members import Members, all_dots
 from gossipnet.state.types.register import Order, Register
 
@@ -49,16 +50,18 @@ class Compound:
 
     Attributes:
       string, fields, members: The content by type; None where there is none.
+      field_index: See `types.index`; for fields, ended ones and deadlines; None until it is needed.
       ends: Deadlines of single fields, and fields that have ended; None where there are none.
       parts: Content of further types, by number in `KINDS`; None where there is none.
       expiry: Deadlines, or None.
     """
 
-    __slots__ = ("ends", "expiry", "fields", "members", "parts", "string")
+    __slots__ = ("ends", "expiry", "field_index", "fields", "members", "parts", "string")
 
     def __init__(self, string: Register | None = None) -> None:
         self.string = string
         self.fields: dict[bytes, Register] | None = None
+        self.field_index: Index | None = None
         self.ends: FieldEnds | None = None
         self.members: Members | None = None
         self.parts: dict[int, Part] | None = None
@@ -81,6 +84,13 @@ class Compound:
         if register is None and self.ends is not None:
             register = self.ends.ended.get(name)
         return register
+
+    def note_field(self, dot: int, name: bytes) -> None:
+        """A field, or its deadline, has a new dot."""
+        if self.field_index is not None:
+            self.field_index.add(dot, name)
+            if self.field_index.crowded:
+                self.field_index = None
 
     def clashes(self) -> bool:
         """Whether there is content of more than one type."""
@@ -113,6 +123,8 @@ class Compound:
             self.fields = None
         if self.ends is not None and not self.ends:
             self.ends = None
+        if self.fields is None and self.ends is None:
+            self.field_index = None
         if self.members is not None and not self.members:
             self.members = None
         if self.parts is not None:

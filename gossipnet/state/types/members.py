@@ -7,8 +7,21 @@ nearly always has one dot, which is kept as a plain int; several concurrent ones
 from collections.abc import Iterable, Iterator
 
 from gossipnet.state.dots import Seen, covers
+from gossipnet.state.types.index import Index, in_vain
 
-Members = dict[bytes, int | tuple[int, ...]]
+
+class Members(dict[bytes, int | tuple[int, ...]]):
+    """One set.
+
+    Attributes:
+      index: See `types.index`; None until it is needed.
+    """
+
+    __slots__ = ("index",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index: Index | None = None
 
 
 def dots_of(held: int | tuple[int, ...] | None) -> tuple[int, ...]:
@@ -30,7 +43,10 @@ def all_dots(members: Members) -> Iterator[int]:
 def add(members: Members, names: Iterable[bytes], dot: int, seen: Seen) -> bool:
     """Add members under one dot, replacing the dots that were seen; whether any stayed beside."""
     crowded = False
+    index = members.index
     for name in names:
+        if index is not None:
+            index.add(dot, name)
         held = members.get(name)
         if held is None or (isinstance(held, int) and covers(seen, held)):
             members[name] = dot
@@ -38,6 +54,8 @@ def add(members: Members, names: Iterable[bytes], dot: int, seen: Seen) -> bool:
         kept = tuple(other for other in dots_of(held) if not covers(seen, other) and other != dot)
         members[name] = (*kept, dot) if kept else dot
         crowded = crowded or bool(kept)
+    if index is not None and index.crowded:
+        members.index = None
     return crowded
 
 
@@ -52,3 +70,14 @@ def remove(members: Members, names: Iterable[bytes], seen: Seen) -> None:
             del members[name]
         else:
             members[name] = kept[0] if len(kept) == 1 else kept
+
+
+def remove_all(members: Members, seen: Seen) -> None:
+    """DEL: take away the dots that were seen, of all members."""
+    if members.index is not None:
+        remove(members, members.index.covered(seen), seen)
+        return
+    before = len(members)
+    remove(members, list(members), seen)
+    if in_vain(before, len(members)):
+        members.index = Index((dot, name) for name in members for dot in dots_of(members[name]))

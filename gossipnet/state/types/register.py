@@ -62,6 +62,12 @@ class Versions(Generic[V, A]):
             for cell in self.cells:
                 yield cell.dot
 
+    def every_dot(self) -> Iterator[int]:
+        """Of older increments too, as far as they are kept apart."""
+        yield from self.bases()
+        for cell in self.cells or ():
+            yield from cell.dots()
+
     # -- changing ------------------------------------------------------------------------------
 
     def assign(self, dot: int, value: V, seen: Seen, order: Order) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from gossipnet.state.dots import Seen, covers
 from gossipnet.state.types.cells import Arithmetic
 from gossipnet.state.types.doubles import ZERO, Sum, minus, of, plus, rounded
+from gossipnet.state.types.index import Index, in_vain
 from gossipnet.state.types.ordered import Ordered
 from gossipnet.state.types.register import Order, Versions
 
@@ -38,7 +39,7 @@ class Scores:
       shown: Score by member.
     """
 
-    __slots__ = ("_held", "_order", "shown")
+    __slots__ = ("_held", "_index", "_order", "shown")
 
     shows = True
 
@@ -46,6 +47,7 @@ class Scores:
         self.shown: dict[bytes, float] = {}
         self._held: dict[bytes, int | Score] = {}
         self._order: Ordered[tuple[float, bytes]] | None = None
+        self._index: Index | None = None
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -86,6 +88,7 @@ class Scores:
 
     def assign(self, name: bytes, score: float, dot: int, seen: Seen, order: Order) -> bool:
         """ZADD: replace what was seen; returns whether another score was concurrent."""
+        self._note(dot, name)
         held = self._held.get(name)
         if held is None or (isinstance(held, int) and covers(seen, held)):
             self._held[name] = dot
@@ -98,6 +101,7 @@ class Scores:
 
     def count(self, name: bytes, dot: int, by: float) -> None:
         """ZINCRBY."""
+        self._note(dot, name)
         full = self._full(name, self._held.get(name))
         full.count(dot, of(by))
         self._settle(name, full)
@@ -113,9 +117,24 @@ class Scores:
 
     def remove(self, seen: Seen, order: Order) -> None:
         """DEL: take away what was seen of all of them."""
-        self._order = None  # sorted anew if anything is left
-        for name in list(self._held):
+        before = len(self._held)
+        names = list(self._held) if self._index is None else self._index.covered(seen)
+        if 8 * len(names) > before:
+            self._order = None  # sorted anew if anything is left
+        for name in names:
             self.take(name, seen, order)
+        if self._index is None and in_vain(before, len(self._held)):
+            self._index = Index((dot, name) for name in self._held for dot in self._dots(name))
+
+    def _dots(self, name: bytes) -> Iterable[int]:
+        held = self._held[name]
+        return (held,) if isinstance(held, int) else held.every_dot()
+
+    def _note(self, dot: int, name: bytes) -> None:
+        if self._index is not None:
+            self._index.add(dot, name)
+            if self._index.crowded:
+                self._index = None
 
     def _full(self, name: bytes, held: int | Score | None) -> Score:
         if isinstance(held, Score):

@@ -44,8 +44,12 @@ class Generation:
 
     def dots(self) -> Iterator[int]:
         """The dots that raised registers to where they are."""
-        for place in sorted({held >> _RANK_BITS for _register, held in self._held()}):
-            yield self._dots[place]
+        told: set[int] = set()  # one by one: whoever wants a few does not wait for all
+        for _register, held in self._held():
+            place = held >> _RANK_BITS
+            if place not in told:
+                told.add(place)
+                yield self._dots[place]
 
     def _held(self) -> Iterable[tuple[int, int]]:
         if self._dense is None:
@@ -146,7 +150,7 @@ class Sketch:
         """PFADD to those of these generations that are left; whether any is."""
         self._count = None
         hits = list(hits)
-        targets = [birth for birth in begun if birth in self.generations]
+        targets = [birth for birth in dict.fromkeys(begun) if birth in self.generations]
         for birth in targets:
             self.generations[birth].raise_to(hits, dot, order)
         return bool(targets)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from gossipnet.state.dots import Seen, covers
 from gossipnet.state.types.consumers import Consumers
-from gossipnet.state.types.ordered import Ordered
+from gossipnet.state.types.dotted import Dotted
+from gossipnet.state.types.index import Index, in_vain
 from gossipnet.state.types.register import Order
 
 Id = tuple[int, int]
@@ -26,6 +27,18 @@ Entry = tuple[int, int, bytes, int, tuple[bytes, ...]]
 
 FIRST: Id = (0, 0)
 LAST: Id = (2**64 - 1, 2**64 - 1)
+
+
+def _dots(entry: Entry) -> tuple[int]:
+    return (entry[3],)
+
+
+def _touched(entry: Entry, seen: Seen) -> bool:
+    return covers(seen, entry[3])
+
+
+def _gone(_entry: Entry) -> bool:
+    return False
 
 
 class Creation:
@@ -58,25 +71,27 @@ class Group:
       consumers: Who of this node's clients reads what; None before anybody does.
     """
 
-    __slots__ = ("consumers", "creations", "destroyed")
+    __slots__ = ("_hiding", "consumers", "creations", "destroyed")
 
     def __init__(self) -> None:
         self.creations: dict[int, Creation] = {}
         self.destroyed: set[int] = set()
         self.consumers: Consumers | None = None
+        self._hiding: dict[int, int] = {}
+        """By creation, how many marks hide it; none for those that live."""
 
     def __bool__(self) -> bool:
         return bool(self.creations or self.destroyed)
 
+    @property
+    def lives(self) -> bool:
+        """Whether any creation is hidden by no DESTROY."""
+        return len(self._hiding) < len(self.creations)
+
     def alive(self) -> list[Creation]:
         """The creations that no DESTROY hides."""
-        if not self.destroyed:
-            return list(self.creations.values())
-        return [
-            creation
-            for creation in self.creations.values()
-            if all(covers(creation.seen, mark) for mark in self.destroyed)
-        ]
+        hidden = self._hiding
+        return [creation for dot, creation in self.creations.items() if dot not in hidden]
 
     def start(self) -> Id:
         """From where the group reads if nobody has read yet: nothing is to be missed."""
@@ -95,11 +110,36 @@ class Group:
                 yield creation.acked_dot
         yield from self.destroyed
 
+    def create(self, dot: int, creation: Creation) -> None:
+        """Put in a creation."""
+        self.creations[dot] = creation
+        hiding = sum(not covers(creation.seen, mark) for mark in self.destroyed)
+        if hiding:
+            self._hiding[dot] = hiding
+
+    def end(self, dot: int) -> None:
+        """Take a creation out."""
+        del self.creations[dot]
+        self._hiding.pop(dot, None)
+
+    def destroy(self, mark: int) -> None:
+        """Put in a mark."""
+        self.destroyed.add(mark)
+        for dot, creation in self.creations.items():
+            if not covers(creation.seen, mark):
+                self._hiding[dot] = self._hiding.get(dot, 0) + 1
+
     def replace(self, seen: Seen) -> None:
         """Take away the creations and marks that were seen."""
         for dot in [dot for dot in self.creations if covers(seen, dot)]:
-            del self.creations[dot]
-        self.destroyed = {mark for mark in self.destroyed if not covers(seen, mark)}
+            self.end(dot)
+        for mark in [mark for mark in self.destroyed if covers(seen, mark)]:
+            self.destroyed.remove(mark)
+            for dot, creation in self.creations.items():
+                if not covers(creation.seen, mark):
+                    self._hiding[dot] -= 1
+                    if not self._hiding[dot]:
+                        del self._hiding[dot]
 
 
 class Stream:
@@ -114,10 +154,23 @@ class Stream:
       last_removed: The highest id that this replica has seen removed by XDEL.
     """
 
-    __slots__ = ("added", "entries", "generations", "groups", "last_removed", "tops")
+    __slots__ = (
+        "_index",
+        "_living",
+        "_of_generation",
+        "added",
+        "entries",
+        "generations",
+        "groups",
+        "last_removed",
+        "tops",
+    )
 
     def __init__(self) -> None:
-        self.entries: Ordered[Entry] = Ordered()
+        self._index: Index | None = None
+        self._living: set[bytes] = set()
+        self._of_generation: dict[int, set[bytes]] = {}
+        self.entries: Dotted[Entry] = Dotted(_dots, _touched)
         self.tops: dict[int, tuple[int, Id]] = {}
         self.generations: set[int] = set()
         self.groups: dict[bytes, Group] = {}
@@ -130,9 +183,7 @@ class Stream:
     @property
     def shows(self) -> bool:
         """Whether the key is there: marks and generations alone are nothing to see."""
-        return bool(self.tops or len(self.entries)) or any(
-            group.alive() for group in self.groups.values()
-        )
+        return bool(self.tops or len(self.entries) or self._living)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -153,7 +204,7 @@ class Stream:
 
     def living(self) -> dict[bytes, Group]:
         """The groups that are there."""
-        return {name: group for name, group in sorted(self.groups.items()) if group.alive()}
+        return {name: self.groups[name] for name in sorted(self._living)}
 
     def dots(self) -> Iterator[int]:
         """Every dot held."""
@@ -172,6 +223,9 @@ class Stream:
         number = dot >> 56
         top = FIRST
         for one, fields in entries:
+            held = self.entries.at_or_after((*one, log))
+            if held is not None and held[:3] == (*one, log):  # of one log the later one counts
+                self.entries.remove(held)
             self.entries.add((*one, log, dot, fields))
             self.added += 1
             top = max(top, one)
@@ -185,8 +239,7 @@ class Stream:
         """XDEL: take away what was seen of these; how many entries that was."""
         removed = 0
         for one in ids:
-            start, stop = self.between(one, one)
-            taken = self._remove(self.entries.slice(start, stop), seen)
+            taken = self.entries.sweep(one, (one[0], one[1] + 1), seen, _gone)
             if taken:
                 self.last_removed = max(self.last_removed, one)
             removed += taken
@@ -194,15 +247,7 @@ class Stream:
 
     def trim(self, below: Id, seen: Seen) -> int:
         """XTRIM: take away what was seen of all before an id; how many entries that was."""
-        return self._remove(self.entries.slice(0, self.entries.rank(below)), seen)
-
-    def _remove(self, entries: Iterable[Entry], seen: Seen) -> int:
-        removed = 0
-        for entry in entries:
-            if covers(seen, entry[3]):
-                self.entries.remove(entry)
-                removed += 1
-        return removed
+        return self.entries.sweep(None, below, seen, _gone)
 
     def begin(self, dot: int) -> None:
         """Begin a generation.
@@ -210,40 +255,62 @@ class Stream:
         Who begins one saw none: a DEL that comes later here has ended its last one. So there is
         never more than one a log, whatever its author claims.
         """
-        ended = {one for one in self.generations if one >> 56 == dot >> 56}
-        self.generations -= ended
+        for one in [one for one in self.generations if one >> 56 == dot >> 56]:
+            self._end(one)
         self.generations.add(dot)
-        if ended:
-            self._end_groups()
 
-    def _end_groups(self) -> None:
-        """Take away the groups of generations that are no more."""
-        for name in list(self.groups):
-            group = self.groups[name]
+    def _end(self, generation: int) -> None:
+        """Take away a generation, and the groups that have none left."""
+        self.generations.remove(generation)
+        for name in self._of_generation.pop(generation, ()):
+            group = self.groups.get(name)
+            if group is None:
+                continue
             for dot, creation in list(group.creations.items()):
                 if self.generations.isdisjoint(creation.generations):
-                    del group.creations[dot]
-            if not group:
-                del self.groups[name]
+                    group.end(dot)
+            self._look_at(name, group)
+
+    def _look_at(self, name: bytes, group: Group) -> None:
+        """A group has changed."""
+        if group.lives:
+            self._living.add(name)
+        else:
+            self._living.discard(name)
+        if not group:
+            del self.groups[name]
+            for names in self._of_generation.values():
+                names.discard(name)
 
     def create(self, name: bytes, dot: int, creation: Creation) -> bool:
         """XGROUP CREATE: replace what was seen of it; False if DEL has ended the stream it saw."""
         group = self.groups.setdefault(name, Group())
         group.replace(creation.seen)
-        alive = not self.generations.isdisjoint(creation.generations)
+        alive = creation.generations & self.generations
         if alive:
-            group.creations[dot] = creation
-        if not group:
-            del self.groups[name]
-        return alive
+            creation.generations = alive  # those that have ended do not come back
+            group.create(dot, creation)
+            self._note(dot, name)
+            for one in alive:
+                self._of_generation.setdefault(one, set()).add(name)
+        self._look_at(name, group)
+        return bool(alive)
 
     def destroy(self, name: bytes, dot: int, seen: Seen) -> list[int]:
         """XGROUP DESTROY: hide whatever creation has not seen it; the dots of these."""
         group = self.groups.setdefault(name, Group())
         group.replace(seen)
-        group.destroyed.add(dot)
+        group.destroy(dot)
         group.consumers = None
+        self._note(dot, name)
+        self._look_at(name, group)
         return list(group.creations)
+
+    def _note(self, dot: int, name: bytes) -> None:
+        if self._index is not None:
+            self._index.add(dot, name)
+            if self._index.crowded:
+                self._index = None
 
     def acknowledge(
         self, name: bytes, upto: Id, creations: Iterable[int], dot: int, order: Order
@@ -254,21 +321,27 @@ class Stream:
             creation = group.creations.get(created)  # type: ignore[union-attr]
             if creation is not None and (
                 upto > creation.acked
-                or (upto == creation.acked and order(dot) < order(creation.acked_dot))
+                or (upto == creation.acked != FIRST and order(dot) < order(creation.acked_dot))
             ):
                 creation.acked, creation.acked_dot = upto, dot
 
     def remove(self, seen: Seen, _order: Order) -> None:
         """DEL: take away what was seen, and every group of a stream that is no more."""
-        if all(covers(seen, entry[3]) for entry in self.entries):
-            self.entries = Ordered()
-        else:
-            self._remove(list(self.entries), seen)
+        self.entries.sweep(None, None, seen, _gone)
         self.tops = {n: held for n, held in self.tops.items() if not covers(seen, held[0])}
-        self.generations = {dot for dot in self.generations if not covers(seen, dot)}
-        for group in self.groups.values():
-            group.replace(seen)
-        self._end_groups()
+        before = len(self.groups)
+        for name in list(self.groups) if self._index is None else self._index.covered(seen):
+            if name in self.groups:
+                self.groups[name].replace(seen)
+                self._look_at(name, self.groups[name])
+        for dot in [dot for dot in self.generations if covers(seen, dot)]:
+            self._end(dot)
+        if self._index is None and in_vain(before, len(self.groups)):
+            self._index = Index(
+                (dot, name)
+                for name, group in self.groups.items()
+                for dot in (*group.creations, *group.destroyed)
+            )
         if not self.tops:
             self.added, self.last_removed = 0, FIRST
 
@@ -286,7 +359,7 @@ class Stream:
                             name(dot),
                             creation.start,
                             creation.acked,
-                            sorted(map(name, creation.generations)),
+                            sorted(map(name, creation.generations & self.generations)),
                         )
                         for dot, creation in held.creations.items()
                     ),
