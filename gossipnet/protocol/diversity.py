@@ -13,7 +13,7 @@ from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member
 
 OUTBOUND = 2
-"""Neighbours that this node has dialled itself and keeps, in a mesh with more than it needs."""
+"""Neighbours of a node's own choice: dialled, and not because a peer that broke off provoked it."""
 
 Issuer = bytes
 Finder = Callable[[PeerLink], Member | None]
@@ -26,19 +26,23 @@ def issuer_of(member: Member | None) -> Issuer:
 
 def lacking(neighbours: Iterable[PeerLink]) -> int:
     """How many neighbours of its own choice this node lacks."""
-    return max(0, OUTBOUND - sum(1 for link in neighbours if link.dialed))
+    return max(0, OUTBOUND - sum(1 for link in neighbours if link.chosen))
 
 
 def sort(candidates: list[Member], neighbours: Iterable[PeerLink], find: Finder) -> None:
     """Put those first whose issuer has certified the fewest neighbours; otherwise keep the order.
 
-    Only what this node dialled counts: who dials in may claim a whole issuer's share.
+    Only what this node chose counts: who dials in may claim a whole issuer's share.
     """
-    shares = Counter(issuer_of(find(link)) for link in neighbours if link.dialed)
+    shares = Counter(issuer_of(find(link)) for link in neighbours if link.chosen)
     candidates.sort(key=lambda member: shares[issuer_of(member)])
 
 
-def spare(neighbours: Sequence[PeerLink]) -> Sequence[PeerLink]:
+def spare(neighbours: Sequence[PeerLink], find: Finder) -> Sequence[PeerLink]:
     """Those that may go when there are too many: not the last ones of this node's own choice."""
-    own = [link for link in neighbours if link.dialed]
-    return neighbours if len(own) > OUTBOUND else [link for link in neighbours if not link.dialed]
+    own = [link for link in neighbours if link.chosen]
+    shares = Counter(issuer_of(find(link)) for link in own)
+    kept = {
+        link.number for link in own if len(own) <= OUTBOUND or shares[issuer_of(find(link))] == 1
+    }
+    return [link for link in neighbours if link.number not in kept]

@@ -102,6 +102,7 @@ class LinkLife:
             self._context.close(link.number, refusal)
             return
         link.intent = self._overlay.intent("" if attempt is None else attempt.purpose, node)
+        link.chosen = attempt is not None and attempt.purpose == "neighbour"
         self._links[link.number] = link
         self.opening(link)
         if verdict:

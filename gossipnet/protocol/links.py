@@ -25,6 +25,7 @@ class PeerLink:
       number: The driver's number.
       peer: Who is there.
       dialed: Whether this side dialled.
+      chosen: This side dialled to have a neighbour, and not because the peer had given it a reason.
       address: Where to.
       up_at: ``now`` when it came up.
       heard_at: ``now`` when authenticated bytes last arrived.
@@ -83,6 +84,7 @@ class PeerLink:
     ping_number: int = 0
     ping_sent_at: float | None = None
     observed: str = ""
+    chosen: bool = False
     serving: dict[int, "Serving"] = field(default_factory=dict)
 
     @property

@@ -174,8 +174,7 @@ class Overlay:
             and any(self._due(address) for address in member.body.addresses)
         ]
         self._context.rng.shuffle(candidates)
-        members = self._membership.members
-        diversity.sort(candidates, neighbours, lambda link: members.get(link.node))
+        diversity.sort(candidates, neighbours, self._member)
         for member in candidates[: min(missing, DIALS_AT_ONCE - busy)]:
             address = next(a for a in member.body.addresses if self._due(a))
             self._dial(Attempt(address, member.id, "neighbour"))
@@ -367,30 +366,31 @@ class Overlay:
         over = len(neighbours) - self.target()
         if over <= 0:
             return None
+        spare = diversity.spare(neighbours, self._member)
 
         def others(link: PeerLink) -> tuple[int, int]:
-            member = self._membership.members.get(link.node)
+            member = self._member(link)
             return (0 if member is None else len(member.neighbours), link.number)
 
         if over > SURPLUS:
-            return max(diversity.spare(neighbours), key=others, default=None)
+            return max(spare, key=others, default=None)
         if self._context.rng.random() < 1 / 4:
-            spare = diversity.spare(neighbours)
             able = [link for link in spare if link.dialed and self._spares(link)]
-            if able:
-                return max(able, key=others)
+            return max(able, key=others, default=None)
         return None
+
+    def _member(self, link: PeerLink) -> Member | None:
+        return self._membership.members.get(link.node)
 
     def _spares(self, link: PeerLink) -> bool:
         """Whether the other end, too, has had more neighbours than it needs for a while."""
-        member = self._membership.members.get(link.node)
+        member = self._member(link)
         if member is None or member.suspected or self._context.now - link.up_at < SETTLED:
             return False
         return len(member.neighbours) > self.target()
 
     def _addresses_of(self, node: NodeId) -> list[str]:
-        member = self._membership.members.get(node)
-        return [] if member is None else list(member.body.addresses)
+        return list(member.body.addresses) if (member := self._membership.members.get(node)) else []
 
     def _accept(self, link: PeerLink) -> None:
         if not link.neighbour:

@@ -76,6 +76,8 @@ class Liar(Machine):
     def feed(self, event: Any) -> None:
         if isinstance(event, LinkUp):
             self.ups[event.link] = event.peer.node_id
+            if event.dialed is not None:
+                self._beat(event.link)
         elif isinstance(event, LinkDown):
             self.ups.pop(event.link, None)
         elif isinstance(event, Received):
@@ -88,6 +90,13 @@ class Liar(Machine):
                     self.say(event.link, Verdict(True))
             elif isinstance(message, Ping) and self.patient:
                 self.say(event.link, Pong(message.number, message.total, message.vector))
+
+    def _beat(self, link: int) -> None:
+        """The heartbeats of whoever dialled."""
+        if link in self.links and self.patient:
+            if link in self._greeted:
+                self.say(link, Ping(1, 0, bytes(8), 0))
+            self.net.after(1.0, lambda: self._beat(link))
 
     def connect(self, other: Machine) -> int:
         """Dial somebody; the number of the link, greeted and a neighbour's if there is room."""
@@ -130,6 +139,10 @@ class Liar(Machine):
         """The same on every link."""
         for link in list(self.links):
             self.say(link, message)
+
+    def states(self) -> dict[str, str]:
+        """It has no opinion."""
+        return {}
 
     def heard_of(self, kind: type) -> list[Any]:
         return [message for _link, message in self.heard if isinstance(message, kind)]
