@@ -273,6 +273,7 @@ async def _build(
             zone=settings.zone,
             software=f"gossipnet/{gossipnet.__version__}",
             secret=secret,
+            rehearse=os.environ.get("GOSSIPNET_REHEARSE_UPGRADE") == "1",
             pq=PostQuantum(settings.pq),
         ),
         rng=random.Random(os.urandom(32)),

@@ -28,6 +28,7 @@ from gossipnet.protocol.parts import Parts
 from gossipnet.protocol.receipts import Wait
 from gossipnet.protocol.settings import EngineSettings
 from gossipnet.protocol.wire import Hello, decode_untrusted
+from gossipnet.protocol.wire_newer import unknown_kind
 from gossipnet.protocol.wire_trust import NoticeIds, Notices
 
 __all__ = ["Engine", "EngineSettings"]
@@ -299,7 +300,13 @@ class Engine(Parts):
             return
         self.detection.heard(link)
         try:
-            message = decode_untrusted(event.payload)
+            try:
+                message = decode_untrusted(event.payload)
+            except RemoteProtocolError:
+                if not (link.newer and link.greeted and unknown_kind(event.payload)):
+                    raise
+                self.context.counters["messages_of_newer_kinds"] += 1
+                return
             if link.greeted:
                 early = isinstance(message, Hello)
             else:

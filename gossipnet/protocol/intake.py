@@ -7,6 +7,7 @@ one is opened. The claim alone, a number in somebody's vector, proves nothing.
 
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
+from gossipnet.state.operations import NewerOperation
 from gossipnet.state.record import parse_untrusted
 from gossipnet.state.replica import Outcome, Replica, Status
 
@@ -27,6 +28,7 @@ class Intake:
         self._public_key = public_key
         self._mesh_id = mesh_id
         self._commits = commits
+        self._told_newer = False
 
     def ingest(self, data: bytes) -> Outcome:
         """Validate and apply one record.
@@ -34,7 +36,15 @@ class Intake:
         Raises:
           RemoteProtocolError: It is forged or malformed; the peer that brought it is at fault.
         """
-        outcome = self._replica.ingest(data, self._context.wall)
+        try:
+            outcome = self._replica.ingest(data, self._context.wall)
+        except NewerOperation as error:
+            # Its log waits here until this node is upgraded; those who can read it bring it again.
+            self._context.counters["records_newer"] += 1
+            if not self._told_newer:
+                self._told_newer = True
+                self._context.event("newer-record", f"{error}: upgrade this node", "warning")
+            return Outcome(Status.HELD)
         if outcome.status is not Status.OWN_AHEAD:
             return outcome
         parse_untrusted(data).verify(self._public_key, self._mesh_id)

@@ -18,10 +18,13 @@ from gossipnet.protocol.judgement import REFUSED, UNREACHABLE, Judgement
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import ALIVE, Membership
 from gossipnet.protocol.overlay import Overlay
-from gossipnet.protocol.wire import PROTOCOL_VERSION, Hello
+from gossipnet.protocol.wire import LEAST_VERSION, PROTOCOL_VERSION, Hello
 
 LINKS_MAX = 512
 """Open links of one node, which needs about ten: beyond this, peers are sent elsewhere."""
+
+REHEARSED = b"\x93\xcc\xc8\xa4next\xc3"
+"""A message of a kind that does not exist yet, with which tests rehearse upgrades."""
 
 HELLO_WITHIN = 5.0
 """Seconds from the handshake to the peer's Hello."""
@@ -65,6 +68,7 @@ class LinkLife:
         self._links = links
         self._instance = context.entropy(8)
         self._penalties: dict[NodeId, float] = {}
+        self.speaks = PROTOCOL_VERSION
         # Set by the engine.
         self.digests: Callable[[], tuple[bytes, int, bytes]] = lambda: (bytes(32), 0, bytes(32))
         self.admit: Callable[[PeerLink, Hello], None] = lambda _link, _hello: None
@@ -111,7 +115,7 @@ class LinkLife:
             return
         vector, total, members = self.digests()
         hello = Hello(
-            protocol=PROTOCOL_VERSION,
+            protocol=self.speaks,
             instance=self._instance,
             intent=link.intent,
             wall_ms=max(0, self._context.wall_ms),
@@ -120,6 +124,7 @@ class LinkLife:
             total=total,
             members=members,
             member=self._membership.own.entry,
+            least=LEAST_VERSION,
         )
         self._context.send(link.number, Lane.CONTROL, hello)
         self._give_up_without_hello(link, "no-hello")
@@ -160,16 +165,20 @@ class LinkLife:
         if link.limbo:
             return
         self._context.timers.cancel(("hello", link.number))
-        if hello.protocol != PROTOCOL_VERSION:
+        if hello.protocol < LEAST_VERSION or hello.least > self.speaks:
+            older = "this node" if hello.least > self.speaks else link.peer.name
             self._context.event(
                 "link-refused",
-                f"{link.peer.name} speaks protocol {hello.protocol}, this node {PROTOCOL_VERSION}",
+                f"{link.peer.name} speaks versions {hello.least} to {hello.protocol} of the "
+                f"protocol, this node {LEAST_VERSION} to {self.speaks}: upgrade {older}",
                 "warning",
                 link.node,
             )
             self._overlay.avoid(link.node)
             self.close(link, "other-version")
             return
+        link.version = min(hello.protocol, self.speaks)
+        link.newer = hello.protocol > PROTOCOL_VERSION
         self.admit(link, hello)
         link.greeted = True
         link.instance = hello.instance
@@ -182,6 +191,8 @@ class LinkLife:
         if not link.dialed:
             self._overlay.consider(link, hello.intent)
         self.greeted(link, hello)
+        if self.speaks > PROTOCOL_VERSION and link.number in self._links:
+            self._context.send_bytes(link.number, Lane.CONTROL, REHEARSED)
 
     def _settle(self, link: PeerLink) -> bool:
         """Keep one greeted link per peer; False if it is not this one."""

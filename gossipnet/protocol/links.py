@@ -30,6 +30,8 @@ class PeerLink:
       up_at: ``now`` when it came up.
       heard_at: ``now`` when authenticated bytes last arrived.
       greeted: Its Hello has arrived.
+      version: Of the protocol; the newest that both speak.
+      newer: The peer speaks a newer one still, and may say things that are not known here.
       limbo: The newest root known here withdrew its issuer: roots are compared, nothing else.
       instance: The peer's process, from its Hello.
       incarnation: The peer's incarnation when it said Hello.
@@ -59,6 +61,8 @@ class PeerLink:
     up_at: float
     heard_at: float
     greeted: bool = False
+    version: int = 1
+    newer: bool = False
     limbo: bool = False
     instance: bytes = b""
     incarnation: int = 0

@@ -105,6 +105,7 @@ class Parts:
         self.life = LinkLife(
             context, self.membership, self.overlay, self.detection, self.judgement, links
         )
+        self.life.speaks += settings.rehearse
         self.clock = ClockWatch(context, links, identity)
         self.roster = Roster(context, self.membership, self.judgement)
         self.spread = Spread(context, self.membership, links)

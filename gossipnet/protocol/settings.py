@@ -17,6 +17,7 @@ class EngineSettings:
       zone: Name of this node's zone, or empty.
       software: Version of the program.
       secret: The mesh's, or empty; see `preamble`.
+      rehearse: Act as the next version of the protocol would: for tests of upgrades.
       pq: When joins must be hybrid; links have it from their `Transport`.
     """
 
@@ -27,3 +28,4 @@ class EngineSettings:
     software: str = ""
     secret: bytes = field(default=b"", repr=False)
     pq: PostQuantum = PostQuantum.PREFER
+    rehearse: bool = False

@@ -32,6 +32,11 @@ from gossipnet.protocol.wire_types import (
 )
 
 PROTOCOL_VERSION = 1
+"""The newest version of these messages that this program speaks."""
+LEAST_VERSION = 1
+"""The oldest. Peers use the newer of the versions that both speak. Within a version nothing changes
+but by new fields at the end of messages, which older peers skip; a new kind of message, or a new
+meaning, is a new version."""
 
 RECORDS_PER_MESSAGE = 4096
 """Records or ranges in one message; the link's own cap on a message's size comes on top."""
@@ -124,6 +129,7 @@ class Hello(Message, frozen=True, tag=1):
 
     Attributes:
       protocol: `PROTOCOL_VERSION`.
+      least: `LEAST_VERSION`.
       instance: Random per process: tells a restarted peer from a second dial.
       intent: 0 be my neighbour if you have room, 1 I have none: please do, 2 short business.
       wall_ms: Sender's wall clock.
@@ -143,6 +149,7 @@ class Hello(Message, frozen=True, tag=1):
     total: Count
     members: Bytes32
     member: MemberEntry
+    least: Count = 1
 
 
 class Verdict(Message, frozen=True, tag=2):

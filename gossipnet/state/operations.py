@@ -6,7 +6,7 @@ the table. The tag that opens each operation is its version: a changed layout ge
 Nothing here knows what operations mean.
 """
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -338,13 +338,47 @@ def encode_body(body: Body) -> bytes:
     return _encode(body)
 
 
+class NewerOperation(RemoteProtocolError):
+    """A record holds an operation of a later version: it can be kept for nobody yet."""
+
+    def __init__(self, tag: int) -> None:
+        super().__init__("newer-record", f"it holds operation {tag}, which this version lacks")
+
+
 def decode_body_untrusted(data: bytes) -> Body:
     """Parse a body that any member may have written.
 
     Raises:
+      NewerOperation: ``newer-record``; whoever brought it need not be at fault.
       RemoteProtocolError: ``bad-record``.
     """
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        newer = _newest_tag(data)
+        if newer > NEWEST_TAG:
+            raise NewerOperation(newer) from error
         raise RemoteProtocolError("bad-record", str(error)) from error
+
+
+class _Skeleton(Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+    logs: msgspec.Raw
+    operations: Annotated[
+        list[Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=64)]],
+        Meta(max_length=OPERATIONS_MAX),
+    ]
+
+
+_skeleton_decoder: msgspec.msgpack.Decoder[_Skeleton] = msgspec.msgpack.Decoder(_Skeleton)
+NEWEST_TAG = max(int(str(kind.__struct_config__.tag)) for kind in get_args(AnyOperation))
+"""Tags above this are of versions to come; those below that are unknown never were any."""
+
+
+def _newest_tag(data: bytes) -> int:
+    """The highest tag of any operation, 0 if it does not even have that form."""
+    try:
+        operations = _skeleton_decoder.decode(data).operations
+        tags = [msgspec.msgpack.decode(operation[0]) for operation in operations]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return 0
+    return max((tag for tag in tags if isinstance(tag, int)), default=0)
