@@ -52,7 +52,7 @@ class Intake:
         return self._replica.ingest(data, self._context.wall)
 
     def open_epoch(self, why: str) -> None:
-        """Write a new log from now on, for the old one has been longer than it is here."""
+        """Write a new log from now on."""
         epoch = int.from_bytes(self._context.entropy(4), "big")
         self._replica.open_epoch(epoch, self._context.wall)
         self._commits.write_log(self._replica.own_log)
@@ -60,6 +60,6 @@ class Intake:
         self._commits.hurry()
         self._context.event(
             "epoch-opened",
-            f"{why}: its home is older than its log, so it writes a new one",
+            f"{why}: it goes on in a new log",
             "warning",
         )

@@ -333,6 +333,8 @@ class Parts:
         self.identity = identity
         self.membership.identity = self.clock.identity = self._report.identity = identity
         self.relay.reception.identity = identity
+        if self.replica.voids.full(self.replica.own_log):
+            self.intake.open_epoch("this node's log holds as many certificates as one log may")
         self.replica.renew(identity.chain)
         self.presence.say()
         self.context.effects.append(Renewed(identity))

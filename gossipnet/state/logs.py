@@ -41,6 +41,7 @@ class Log:
       frozen_at: It was forked: this number was given twice, and it ends before; see `freezing`.
       void_from: First sequence number without effect; see `voids`.
       steps: Steps of all its certificate chains, with the record that brought each first.
+      full_from: It holds more steps than may be from this record on, which has no effect.
       noted: The chain that was looked at last.
     """
 
@@ -58,6 +59,7 @@ class Log:
     frozen_at: int = NEVER
     void_from: int = NEVER
     steps: dict[Step, int] = field(default_factory=dict)
+    full_from: int = NEVER
     noted: tuple[bytes, ...] = ()
 
     @property

@@ -9,12 +9,14 @@ range is noted as *stale*; `rebuild` makes the state what it would have been.
 from dataclasses import dataclass
 
 from gossipnet.identity.revocations import NEVER, Revocations
+from gossipnet.identity.trust import MAX_CHAIN
 from gossipnet.ids import LogId
 from gossipnet.state.fork import Forks
 from gossipnet.state.logs import Log, Logs
 
 STEPS_MAX = 256
-"""Steps of certificate chains noted in one log: decades of renewals. More are not looked at."""
+"""Steps of certificate chains in one log: decades of renewals. A record that brings one more is
+void, with all after it; else a log could be filled until a revoked certificate is not noticed."""
 
 
 @dataclass(slots=True)
@@ -47,13 +49,22 @@ class Voids:
             return
         log.noted = log.chain
         for step in self._revocations.trust.steps(log.chain):
-            if step not in log.steps and len(log.steps) < STEPS_MAX:
-                log.steps[step] = seq
+            if step in log.steps:
+                continue
+            if len(log.steps) >= STEPS_MAX:
+                log.full_from = min(log.full_from, seq)
+                break
+            log.steps[step] = seq
         log.void_from = self._verdict(log)
 
     def _verdict(self, log: Log) -> int:
         revoked = self._revocations.void_from(log.id, log.author, log.steps)
-        return min(revoked, self._forks.at(log.id))
+        return min(revoked, self._forks.at(log.id), log.full_from)
+
+    def full(self, log: LogId) -> bool:
+        """Whether one more renewal may not fit into a log."""
+        known = self._logs.by_id.get(log)
+        return known is not None and len(known.steps) + MAX_CHAIN > STEPS_MAX
 
     def changed(self) -> bool:
         """Statements were added or lost their force; whether applied records are concerned."""

@@ -337,3 +337,18 @@ def test_when_the_issuers_own_certificate_ends_the_founder_is_warned():
     net.run(70)
     assert "root key" in texts(machine, "certificate-ends")[0]
     assert "root key" in machine.engine.status()["certificate"]["warning"]
+
+
+def test_a_log_that_is_full_of_certificates_ends_in_time_and_another_begins(monkeypatch):
+    monkeypatch.setattr("gossipnet.state.voids.STEPS_MAX", 5)
+    net = started(3)
+    for number in range(4):
+        days_later(net, 90 * (DUE + SPREAD) + 0.1)
+        net.run(130)
+        for machine in net:
+            machine.engine.keyspace.set(b"%s%d" % (machine.name.encode(), number), b"v")
+        net.run(5)
+    assert all("epoch-opened" in kinds(m) for m in net)
+    assert all(len(m.engine.keyspace) == 12 for m in net)
+    assert not any(m.engine.replica.counters["records_revoked"] for m in net)
+    assert len({m.engine.replica.state_digest() for m in net}) == 1
