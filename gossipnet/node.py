@@ -183,10 +183,12 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
                 engine = await _build(settings, identity, listener, recovered, secret)
                 _go_on_with_log(engine, lock, recovered.damage)
                 store.start()
+                transport = _transport(settings, identity, secret)
+                transport.floor = lambda: engine.context.floor
                 driver = Driver(
                     engine,
                     store,
-                    _transport(settings, identity, secret),
+                    transport,
                     keep=home.renew,
                     ledger=Ledger(admission=admission),
                 )

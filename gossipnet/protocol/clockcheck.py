@@ -58,7 +58,7 @@ def clock_complaint(links: Iterable[PeerLink], context: Context) -> str | None:
         return None
     direction = "behind" if offset > 0 else "ahead of"
     return (
-        f"this machine's clock is {_span(abs(offset))} {direction} {agreeing} of {len(seen)} "
+        f"this machine's clock is {span(abs(offset))} {direction} {agreeing} of {len(seen)} "
         "linked peers; set it right, and writing goes on"
     )
 
@@ -67,12 +67,12 @@ def certificate_complaint(certificate: Certificate, wall: float) -> str | None:
     """One sentence if, by this machine's clock, its own certificate is not valid, else None."""
     if wall < certificate.not_before - CLOCK_SECONDS:
         return (
-            f"this machine's clock is at least {_span(certificate.not_before - wall)} behind, for "
+            f"this machine's clock is at least {span(certificate.not_before - wall)} behind, for "
             "its own certificate begins only then; set it right, and everything goes on"
         )
     if wall > certificate.not_after + CLOCK_SECONDS:
         return (
-            f"this node's certificate ended {_span(wall - certificate.not_after)} ago: let this "
+            f"this node's certificate ended {span(wall - certificate.not_after)} ago: let this "
             "machine join anew, or set its clock right if that is ahead"
         )
     return None
@@ -87,7 +87,7 @@ def stamp_complaint(ahead: float) -> str | None:
         return None
     return (
         f"this machine's clock was ahead when it last wrote, and whatever it wrote now would wait "
-        f"{_span(ahead)} at every other member before it shows; writing goes on then, or at once "
+        f"{span(ahead)} at every other member before it shows; writing goes on then, or at once "
         "if you stop the daemon, move state.db away and start it: the state comes back from the "
         "others, without what was written meanwhile"
     )
@@ -145,7 +145,8 @@ class ClockWatch:
             self.changed(None)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A length of time for people."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

@@ -21,6 +21,7 @@ class Context:
     Attributes:
       now: Monotonic seconds of this turn.
       wall: Unix seconds of this turn.
+      floor: Unix seconds; it is later than this for sure (`TimeFloor`).
       rng: For choices that need no secrecy.
       entropy: ``entropy(n)`` gives n unpredictable bytes.
       timers: Deadlines on ``now``.
@@ -30,13 +31,25 @@ class Context:
       others: How many other members live, as far as is known; set by the engine.
     """
 
-    __slots__ = ("counters", "effects", "entropy", "meta", "now", "others", "rng", "timers", "wall")
+    __slots__ = (
+        "counters",
+        "effects",
+        "entropy",
+        "floor",
+        "meta",
+        "now",
+        "others",
+        "rng",
+        "timers",
+        "wall",
+    )
 
     def __init__(
         self, rng: random.Random, entropy: Callable[[int], bytes], now: float, wall: float
     ) -> None:
         self.now = now
         self.wall = wall
+        self.floor = 0.0
         self.rng = rng
         self.entropy = entropy
         self.timers = Timers()
@@ -44,6 +57,11 @@ class Context:
         self.meta: dict[str, bytes | None] = {}
         self.counters: Counter[str] = Counter()
         self.others: Callable[[], int] = lambda: 0
+
+    @property
+    def trusted(self) -> float:
+        """Unix seconds to judge certificates by: the clock's, but never before the floor."""
+        return max(self.wall, self.floor)
 
     @property
     def wall_ms(self) -> int:

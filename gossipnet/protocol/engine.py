@@ -67,6 +67,7 @@ class Engine(Parts):
           wall: Unix seconds.
         """
         self.touch(now, wall)
+        self.time.restore(meta)
         self.standing.restore(meta)
         self.membership.restore(meta)
         self.relay.restore(meta)
@@ -78,6 +79,7 @@ class Engine(Parts):
         self.sync.start()
         self.life.start()
         self.clock.start()
+        self.time.start()
         self.certificates.start()
         self.overlay.start(self._settings.seeds)
         self.distance.start()
@@ -261,7 +263,11 @@ class Engine(Parts):
     def status(self) -> dict[str, object]:
         """``gossipnet status``."""
         certificate = self.certificates.status()
-        return {**self._report.status(), "ready": self.ready, "certificate": certificate}
+        document = self._report.status()
+        clock = document["clock"]
+        assert isinstance(clock, dict)
+        clock["complaint"] = clock["complaint"] or self.time.complaint() or ""
+        return {**document, "ready": self.ready, "certificate": certificate}
 
     def peers(self) -> list[dict[str, object]]:
         """Rows of ``gossipnet peers``."""

@@ -80,7 +80,7 @@ class Expiry:
     def _ended(self, link: PeerLink) -> bool:
         member = self._membership.members.get(link.node)
         newest = max(link.peer.not_after, 0.0 if member is None else member.not_after)
-        return self._context.wall >= newest + CLOCK_SECONDS
+        return self._context.trusted >= newest + CLOCK_SECONDS
 
     def _clock_doubtful(self) -> bool:
         complaint = clock_complaint(self._links.values(), self._context) or certificate_complaint(
@@ -102,7 +102,7 @@ class Expiry:
     def _node_warning(self) -> str:
         failure = self.failure()
         certificate = self.identity.certificate
-        days = (certificate.not_after - self._context.wall) / _DAY
+        days = (certificate.not_after - self._context.trusted) / _DAY
         # Between two thirds of its life and the first success nothing is wrong yet.
         if not failure or days > WARN_DAYS[0]:
             return ""
@@ -116,7 +116,7 @@ class Expiry:
     def _issuer_warning(self, issuer: Issuer | None) -> str:
         if issuer is None:
             return ""
-        days = (issuer.certificate.not_after - self._context.wall) / _DAY
+        days = (issuer.certificate.not_after - self._context.trusted) / _DAY
         if days > WARN_DAYS[0]:
             return ""
         by = "the root key" if issuer.certificate.issuer is None else "the issuer above it"

@@ -104,6 +104,7 @@ class Transport:
     Attributes:
       hybrid: It is offered, and taken when offered.
       static: The process's X25519 key, never written anywhere.
+      floor: Gives the time before which it cannot be (unix seconds), to judge certificates by.
       answered: First messages that were answered; each has cost a few Diffie-Hellman operations.
     """
 
@@ -118,6 +119,7 @@ class Transport:
         self.secret = secret
         self.pq = pq
         self.hybrid = pq is not PostQuantum.OFF and kem.available()
+        self.floor: Callable[[], float] = float
         self.answered = 0
         self.identity = identity
         self.entropy = entropy
@@ -173,9 +175,20 @@ def decode_credentials(payload: bytes) -> Credentials:
 
 
 def check_credentials(
-    credentials: Credentials, static: bytes, trust: Trust, wall: float
+    credentials: Credentials,
+    static: bytes,
+    trust: Trust,
+    wall: float,
+    trusted: float | None = None,
 ) -> Certificate:
     """Judge whether ``static`` belongs to a member of the mesh; returns its certificate.
+
+    Args:
+      credentials: The peer's.
+      static: Its Noise static key.
+      trust: The mesh.
+      wall: Unix seconds by this machine's clock, for the binding.
+      trusted: Unix seconds to judge certificates by; ``wall`` if None.
 
     Raises:
       CertificateError: The chain does not hold; its reason tells expired from not-yet-valid.
@@ -183,7 +196,7 @@ def check_credentials(
     """
     # Of whatever version of the root: whom the newest withdrew is told so by the engine, and may
     # know of a newer one yet.
-    certificate = trust.verify_past_chain(credentials.chain, wall)
+    certificate = trust.verify_past_chain(credentials.chain, wall if trusted is None else trusted)
     if credentials.not_after <= wall - CLOCK_SECONDS:
         raise RemoteProtocolError("binding-expired")
     if credentials.not_after > wall + BINDING_SECONDS + CLOCK_SECONDS:
@@ -317,7 +330,11 @@ class LinkHandshake:
         credentials = decode_credentials(payload)
         identity = self._transport.identity
         certificate = check_credentials(
-            credentials, self._started().remote_static, identity.trust, wall
+            credentials,
+            self._started().remote_static,
+            identity.trust,
+            wall,
+            max(wall, self._transport.floor()),
         )
         who = node_id(certificate.subject)
         if who == identity.node_id:

@@ -42,6 +42,7 @@ from gossipnet.protocol.spread import Spread
 from gossipnet.protocol.standing import Standing
 from gossipnet.protocol.sync import Sync
 from gossipnet.protocol.talk import Talk
+from gossipnet.protocol.timefloor import TimeFloor
 from gossipnet.protocol.tree import Tree
 from gossipnet.protocol.wire import Hello
 from gossipnet.state.clock import stamp_ms
@@ -107,6 +108,7 @@ class Parts:
         )
         self.life.speaks += settings.rehearse
         self.clock = ClockWatch(context, links, identity)
+        self.time = TimeFloor(context, links)
         self.roster = Roster(context, self.membership, self.judgement)
         self.spread = Spread(context, self.membership, links)
         self.tree = Tree(self.membership)
@@ -216,6 +218,8 @@ class Parts:
         self.commits.durable = self._on_durable
         self.talk.leads = self.broadcast.leads
         self.clock.changed = self._on_clock
+        self.relay.reception.clock = self.time.complaint
+        self.certificates.renewing.clock = self.time.complaint
         self.clock.jumped = lambda: self.context.timers.cancel("wall")
         self.clock.stamped = lambda: stamp_ms(self.replica.clock.last) / 1000
         self.certificates.renewed = self._on_renewed

@@ -75,6 +75,8 @@ class Reception:
         self.invitations = Invitations()
         # Set by the engine: why this key may not join, or this node may not admit it; or empty.
         self.refusal: Callable[[NodeId], str] = lambda _node: ""
+        # Set by the engine: what is wrong with this machine's clock, if it is behind.
+        self.clock: Callable[[], str | None] = lambda: None
 
     @property
     def open_to(self) -> bool:
@@ -84,6 +86,11 @@ class Reception:
     def restore(self, meta: Mapping[str, bytes]) -> None:
         """Load the invitations that an earlier process stored."""
         self.invitations.load(meta)
+
+    def _refusal(self, node: NodeId) -> str:
+        if self.clock() is not None:
+            return "the issuer's own clock is wrong: have it set right, then try the token again"
+        return self.refusal(node)
 
     # -- inviting ------------------------------------------------------------------------------
 
@@ -100,7 +107,7 @@ class Reception:
             ttl=ttl_s,
             capabilities=capabilities,
             addresses=self.addresses(),
-            wall=self._context.wall,
+            wall=self._context.trusted,
             entropy=self._context.entropy,
             hybrid=self._pq is not PostQuantum.OFF and kem.available(),
         )
@@ -110,6 +117,9 @@ class Reception:
     def _issuer(self, verb: str) -> Issuer:
         issuer = self.identity.issuer
         if issuer is not None:
+            complaint = self.clock()
+            if complaint is not None:
+                raise UserError(f"{complaint}; until then this node certifies nobody")
             return issuer
         names = sorted(
             member.name
@@ -123,7 +133,7 @@ class Reception:
         self, text: str, role: str, ttl_s: float, capabilities: list[tuple[str, bytes]]
     ) -> str:
         """Certify whoever made a join request; see `Engine.sign`."""
-        issuer, wall = self._issuer("sign"), self._context.wall
+        issuer, wall = self._issuer("sign"), self._context.trusted
         request = read_request(text)
         refusal = self.refusal(request.node_id)
         if refusal:
@@ -152,14 +162,14 @@ class Reception:
 
     def cancel(self, prefix: str) -> str:
         """End a token before its time; its id."""
-        cancelled = self.invitations.cancel(prefix, self._context.wall).hex()
+        cancelled = self.invitations.cancel(prefix, self._context.trusted).hex()
         self._store()
         self._context.event("token-cancelled", f"token {cancelled[:8]} lets nobody in any more")
         return cancelled
 
     def audit(self) -> dict[str, object]:
         """Which tokens there are, and who was let in by them or by files."""
-        return audit_of(self.invitations, self._context.wall)
+        return audit_of(self.invitations, self._context.trusted)
 
     def _name_for(self, node: NodeId, wanted: str, exact: bool) -> str:
         """The name for a newcomer: nobody else may bear it who may still come back.
@@ -167,7 +177,7 @@ class Reception:
         Raises:
           JoinError: It is taken, and no other will do.
         """
-        wall = self._context.wall
+        wall = self._context.trusted
         taken = {
             member.name: member.id
             for member in self._membership.members.values()
@@ -223,7 +233,7 @@ class Reception:
             self.invitations,
             entropy=self._context.entropy,
             addresses=self.addresses(),
-            refusal=self.refusal,
+            refusal=self._refusal,
             secret=self._secret,
             naming=self._name_for,
             pq=self._pq,
@@ -264,7 +274,7 @@ class Reception:
             self._end(key, "join-too-long")
             return
         try:
-            guest.answer.receive(data, self._context.wall)
+            guest.answer.receive(data, self._context.trusted)
         except (RemoteProtocolError, UserError) as error:
             self._store()
             self._context.event("join-refused", f"a newcomer was refused: {error}", "warning")

@@ -309,7 +309,7 @@ class Renewal:
         new = old.renewed(chain, issuer_chain)
         was, now = old.certificate, new.certificate
         try:
-            new.trust.verify_chain(chain, self._context.wall)
+            new.trust.verify_chain(chain, self._context.trusted)
         except RemoteProtocolError as error:
             raise IdentityError(str(error)) from None
         if _says(was) != _says(now):

@@ -5,6 +5,7 @@ can neither change nor misuse them. It is carried over one peer only, and only f
 made it. An issuer gives what the present certificate says, no more, and only while that one holds.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gossipnet import ids
@@ -58,6 +59,8 @@ class Renewing:
         self._context = context
         self._membership = membership
         self._overlay = overlay
+        # Set by the engine: what is wrong with this machine's clock, if it is behind.
+        self.clock: Callable[[], str | None] = lambda: None
         self._carried: dict[int, Carried] = {}
         self._number = 0
         self._answers: dict[NodeId, tuple[float, bytes, RenewAnswer]] = {}
@@ -189,12 +192,14 @@ class Renewing:
           RemoteProtocolError: The request proves nothing, or the old certificates do not hold.
           IdentityError: This node may not give that.
         """
-        trust, wall = self.identity.trust, self._context.wall
+        trust, wall = self.identity.trust, self._context.trusted
         # Once more and with the time: what has ended, or was revoked, is not renewed.
         old = trust.verify_chain(ask.chain, wall)
         body = decode_renew_untrusted(ask.body)
         if self._membership.struck(node_id(old.subject), tuple(ask.chain)):
             raise IdentityError("it was revoked")
+        if self.clock() is not None:
+            raise IdentityError("this issuer's own clock is wrong")
         if body.issuer != self.identity.node_id:
             raise RemoteProtocolError("bad-renewal", "a request for another issuer")
         if abs(body.wall_ms / 1000 - wall) > ASKED_WITHIN:
@@ -210,7 +215,7 @@ class Renewing:
         if not ask.issuer_chain or not issuer.certificate.path_len:
             return []
         trust = self.identity.trust
-        old = trust.verify_issuer_chain(ask.issuer_chain, self._context.wall)
+        old = trust.verify_issuer_chain(ask.issuer_chain, self._context.trusted)
         verify(old.subject, Domain.RENEW, trust.mesh_id, ask.body, ask.issuer_signature)
         if self._membership.struck(node_id(old.subject), tuple(ask.issuer_chain)):
             # A node that was kept when its issuer was revoked might ask for that one.
@@ -219,7 +224,7 @@ class Renewing:
             issuer.issue_issuer(
                 old.subject,
                 old.name,
-                wall=self._context.wall,
+                wall=self._context.trusted,
                 entropy=self._context.entropy,
                 roles=old.roles,
                 capabilities=old.capabilities,
@@ -236,7 +241,7 @@ def again(issuer: Issuer, old: Certificate, context: Context) -> tuple[bytes, ..
     return issuer.issue(
         old.subject,
         old.name,
-        wall=context.wall,
+        wall=context.trusted,
         entropy=context.entropy,
         roles=old.roles,
         capabilities=old.capabilities,

@@ -206,6 +206,7 @@ class Report:
             "clock": {
                 "offset_s": None if offset is None else round(offset, 3),
                 "complaint": clock_complaint(links, self._context) or "",
+                "floor": round(self._context.floor),
             },
             "certificate_days": round((identity.not_after - self._context.wall) / _DAY, 1),
             "uptime_s": round(self._context.now - self._started_at, 3),

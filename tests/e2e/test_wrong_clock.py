@@ -1,6 +1,9 @@
 """A machine whose clock is off by hours: it is told so, corrupts nothing, and recovers."""
 
+import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -72,3 +75,36 @@ def test_clock_three_hours_behind() -> None:
         assert wrong.do("GET", "early") is None
         wrong.do("SET", "back", "in time")
         mesh.reads("back", b"in time")
+
+
+def test_a_clock_set_back_does_not_make_an_issuer_date_back() -> None:
+    """Its certificate would be good by that clock, and so would one that has ended since."""
+    with running_mesh() as mesh:
+        issuer = mesh.new()
+        clock_off(issuer, "-40d")
+        issuer.must("init", "test", "--name", issuer.name, "--no-passphrase")
+        issuer.env = {}
+        issuer.start()
+        mesh.add()
+        mesh.everyone_alive()
+        eventually(
+            lambda: status(issuer)["clock"]["floor"] > time.time() - 3600,
+            "the other one confirms the clock",
+        )
+        for daemon in mesh:
+            assert daemon.stop() == 0
+        clock_off(issuer, "-20d")
+        issuer.start()
+        refused = issuer.cli("invite")
+        assert refused.returncode == 1
+        assert "20 days behind the latest time" in refused.stderr
+        assert "expired" not in refused.stderr
+        assert "20 days behind" in status(issuer)["clock"]["complaint"]
+        issuer.stop()
+        issuer.env = {}
+        issuer.start()
+        assert issuer.must("invite").startswith("gn1")
+
+
+def status(daemon: Daemon) -> dict[str, Any]:
+    return dict(json.loads(daemon.must("status", "--json")))

@@ -275,6 +275,7 @@ def test_what_comes_back_must_say_the_same_of_this_node():
         wall=net[1].wall,
         entropy=expand(b"x"),
         roles=frozenset({"observer"}),
+        capabilities=(("read", b""),),
     )
     foreign = issuer.issue(
         net[0].identity.public_key, "node1", wall=net[1].wall, entropy=expand(b"y")
