@@ -36,6 +36,7 @@ class Intake:
         Raises:
           RemoteProtocolError: It is forged or malformed; the peer that brought it is at fault.
         """
+        poisoned = self._replica.poison.count
         try:
             outcome = self._replica.ingest(data, self._context.wall)
         except NewerOperation as error:
@@ -45,11 +46,25 @@ class Intake:
                 self._told_newer = True
                 self._context.event("newer-record", f"{error}: upgrade this node", "warning")
             return Outcome(Status.HELD)
+        if self._replica.poison.count != poisoned:
+            self._tell_poisoned()
         if outcome.status is not Status.OWN_AHEAD:
             return outcome
         parse_untrusted(data).verify(self._public_key, self._mesh_id)
         self.open_epoch("others hold records of this node that it has lost")
         return self._replica.ingest(data, self._context.wall)
+
+    def _tell_poisoned(self) -> None:
+        poison = self._replica.poison
+        self._context.counters["operations_poisoned"] = poison.count
+        row = poison.rows[-1]
+        self._context.event(
+            "operation-poisoned",
+            f"{row.what} of {row.key[:60]!r} was set aside, for this program failed over it "
+            f"({row.error}): please report it; `gossipnet del` of the key clears it",
+            "error",
+            self._replica.author_of_number(row.log),
+        )
 
     def open_epoch(self, why: str) -> None:
         """Write a new log from now on."""

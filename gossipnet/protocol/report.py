@@ -21,6 +21,7 @@ from gossipnet.protocol.overlay import Overlay
 from gossipnet.protocol.standing import Standing
 from gossipnet.protocol.sync import Sync
 from gossipnet.protocol.tree import Tree
+from gossipnet.state.poison import Poisoned
 from gossipnet.state.replica import Replica
 
 EVENTS_KEPT = 1000
@@ -200,6 +201,7 @@ class Report:
             "records": replica.total,
             "held": replica.held,
             "quarantined": replica.quarantined,
+            "poisoned": [self._poisoned(row) for row in replica.poison.rows],
             "committed": self._commits.committed,
             "uncommitted": self._commits.issued - self._commits.committed,
             "sync": self._sync.progress(),
@@ -213,6 +215,17 @@ class Report:
             "trust": self._standing.status(),
             "health": self._detection.health,
             "counters": dict(sorted((counters + replica.counters).items())),
+        }
+
+    def _poisoned(self, row: Poisoned) -> dict[str, object]:
+        """An operation that this program failed over."""
+        author = self._replica.author_of_number(row.log)
+        return {
+            "author": ids.text(author),
+            "seq": row.seq,
+            "operation": row.what,
+            "key": row.key.decode(errors="backslashreplace")[:200],
+            "error": row.error,
         }
 
     def why(self, node: str) -> list[dict[str, object]]:

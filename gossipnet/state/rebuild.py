@@ -152,7 +152,7 @@ class Rebuild:
         table = [log.number, *(by_id[LogId(other)].number for other, _seq in body.logs)]
         for place, operation in enumerate(body.operations):
             if getattr(operation, "key", None) in self.keys:
-                self._fresh.apply(operation, table, taken.seq, place)
+                self._replica.poison.apply(self._fresh.apply, operation, table, taken.seq, place)
         return True
 
     def _end_of(self, log: LogId) -> int:

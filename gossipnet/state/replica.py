@@ -29,6 +29,7 @@ from gossipnet.state.opening import author_of, open_log, verify_first
 from gossipnet.state.operations import Body, decode_body_untrusted
 from gossipnet.state.outcome import AppliedRecord, Outcome, Status
 from gossipnet.state.own_log import OwnLog
+from gossipnet.state.poison import Poison
 from gossipnet.state.rebuild import Rebuild
 from gossipnet.state.record import Record
 from gossipnet.state.voids import Voids
@@ -77,6 +78,7 @@ class Replica:
         self.clock = HybridClock()
         self.counters: Counter[str] = Counter()
         self.recent = Recent()
+        self.poison = Poison()
         for proof in self.forks:
             freeze(self, proof)
         self._own = OwnLog(self, key, chain, trust, epoch)
@@ -328,7 +330,7 @@ class Replica:
             return Status.VOID
         table = [log.number, *(self.logs.by_id[LogId(other)].number for other, _seq in body.logs)]
         for place, operation in enumerate(body.operations):
-            self.keyspace.apply(operation, table, arrived.seq, place)
+            self.poison.apply(self.keyspace.apply, operation, table, arrived.seq, place)
         return Status.APPLIED
 
     # -- time ----------------------------------------------------------------------------------
