@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from gossipnet.protocol import wire, wire_receipts, wire_talk, wire_trust
+from gossipnet.protocol import wire, wire_receipts, wire_talk, wire_trace, wire_trust
 from gossipnet.resp.catalogue import FAMILIES, REFUSED
 from gossipnet.resp.differences import DIFFERENCES
 from gossipnet.resp.table import Command
@@ -42,6 +42,7 @@ def statements() -> str:
         wire_trust.RenewBody: "renew",
         wire_talk.EventBody: "event",
         wire_receipts.ReceiptBody: "receipt",
+        wire_trace.TraceBody: "trace",
         wire_receipts.QuestionBody: "question",
     }
     return "\n".join(

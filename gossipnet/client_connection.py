@@ -34,14 +34,15 @@ class ReplyError(UserError):
 
     Attributes:
       code: The word it begins with: ``ERR``, ``WRONGTYPE``, ``NOPERM``, ...
-      exit_code: 4 when it was a matter of permission, else 1.
+      exit_code: 4 when it was a matter of permission, 5 when nothing was found, else 1.
     """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         word = text.partition(" ")[0]
         self.code = word if word.isupper() else "ERR"
-        self.exit_code = 4 if self.code in ("NOPERM", "NOAUTH", "DENIED") else 1
+        denied = self.code in ("NOPERM", "NOAUTH", "DENIED")
+        self.exit_code = 4 if denied else 5 if self.code == "NOTFOUND" else 1
 
 
 class Push(NamedTuple):

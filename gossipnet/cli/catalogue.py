@@ -37,6 +37,8 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "top": Entry("top", "a live view of members, links and events"),
         "peers": Entry("mesh", "the links of this node"),
         "owner": Entry("mesh", "which living member a key, job or shard belongs to"),
+        "why": Entry("evidence", "why a member is suspected or dead, and who said so"),
+        "trace": Entry("evidence", "where the newest write of a key has arrived, and when"),
         "log": Entry("events", "what happened, newest last"),
         "watch": Entry("watch", "changes to keys as they arrive"),
         "wait": Entry("wait", "until the mesh is as a script needs it"),

@@ -44,6 +44,7 @@ class Domain(Enum):
     FRONTIER = "frontier"
     EVENT = "event"
     RECEIPT = "receipt"
+    TRACE = "trace"
     QUESTION = "question"
 
     def __init__(self, tag: str) -> None:

@@ -62,6 +62,9 @@ class Broadcast:
         self.congested: Callable[[], bool] = lambda: False
         self.forked: Callable[[PeerLink, bytes], None] = lambda _link, _data: None
         self.taken: Callable[[Iterable[AppliedRecord]], None] = lambda _records: None
+        self.arrived: Callable[[list[AppliedRecord], PeerLink | None, int], None] = (
+            lambda _records, _link, _hop: None
+        )
         self.missing: Callable[[PeerLink, Iterable[tuple[LogId, int, int]], float], None] = (
             lambda _link, _ranges, _delay: None
         )
@@ -104,6 +107,7 @@ class Broadcast:
         finally:  # what came before a bad one is applied: it must reach the disk and the others
             if applied:
                 self.taken(applied)
+                self.arrived(applied, link, message.hop)
                 self.forward(applied, link, min(message.hop + 1, 255))
         counters["hops_max"] = max(counters["hops_max"], message.hop)
         if link.asked and not news:

@@ -27,6 +27,7 @@ from gossipnet.protocol.membership import ALIVE, AWAY, LEFT
 from gossipnet.protocol.parts import Parts
 from gossipnet.protocol.receipts import Wait
 from gossipnet.protocol.settings import EngineSettings
+from gossipnet.protocol.tracing import Trace
 from gossipnet.protocol.wire import Hello, decode_untrusted
 from gossipnet.protocol.wire_newer import unknown_kind
 from gossipnet.protocol.wire_trust import NoticeIds, Notices
@@ -176,8 +177,16 @@ class Engine(Parts):
         return self.receipts.wait(wanted)
 
     def on_receipts(self, listener: Callable[[], None]) -> None:
-        """Whom to tell when other nodes have answered."""
-        self.receipts.changed = listener
+        """Whom to tell when other nodes have answered, about receipts or traces."""
+        self.receipts.changed = self.tracing.changed = listener
+
+    def trace(self, key: bytes) -> Trace:
+        """Ask all members about the newest write of a key; close what is returned.
+
+        Raises:
+          NotFound: There is no such key.
+        """
+        return self.tracing.trace(key)
 
     def others(self) -> int:
         """How many other members are alive."""

@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
-from gossipnet import ids
 from gossipnet.ids import NodeId
+from gossipnet.protocol.cases import PastCases, accusers
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import ALIVE, Member, Membership
@@ -44,8 +44,6 @@ CRIES, CRY_LIFE = 3.0, 30.0
 only beside somebody else's: who cries wolf removes nobody."""
 
 CRIERS_MAX = 1024
-
-_NAMES = {REFUSED: "refused a redial", SILENCE: "silent", UNREACHABLE: "unreachable"}
 
 
 @dataclass(slots=True)
@@ -86,6 +84,7 @@ class Judgement:
         self._links = links
         self.suspicions: dict[NodeId, Suspicion] = {}
         self._cries: dict[bytes, tuple[float, float]] = {}
+        self.past = PastCases()
         # Set by the engine.
         self.probe: Callable[[Member], None] = lambda _member: None
         self.changed: Callable[[Member], None] = lambda _member: None
@@ -299,11 +298,14 @@ class Judgement:
         self._membership.judged(member)
         self._context.counters["members_died"] += 1
         self._context.timers.cancel(("drop", member.id))
+        self._remember(member, f"declared dead: {why}")
         self._context.event("member-dead", f"{member.name} is dead: {why}", "warning", member.id)
         self.changed(member)
 
     def clear(self, member: Member, why: str) -> None:
         """Drop what is held against a member: it refuted, came back, or nobody agreed."""
+        if member.id in self.suspicions:
+            self._remember(member, f"cleared: {why}")
         held = self.suspicions.pop(member.id, None)
         self._context.timers.cancel(("verdict", member.id))
         self._context.timers.cancel(("drop", member.id))
@@ -315,6 +317,10 @@ class Judgement:
             self._context.event("member-cleared", f"{member.name}: {why}", "info", member.id)
             self.changed(member)
 
+    def _remember(self, member: Member, outcome: str) -> None:
+        """Keep how a case ended, for people."""
+        self.past.ended(member.id, self._context.wall_ms, outcome, self.why(member.id))
+
     def on_record(self, member: Member) -> None:
         """A newer record of a member came in: a higher incarnation refutes."""
         held = self.suspicions.get(member.id)
@@ -323,7 +329,12 @@ class Judgement:
         if held.incarnation < member.body.incarnation or member.body.status != ALIVE:
             if member.body.status == ALIVE and not held.closed:
                 self._refuted(held)
-            self.clear(member, "refuted")
+            self.clear(
+                member,
+                f"refuted by its incarnation {member.body.incarnation}"
+                if member.body.status == ALIVE
+                else "it signed off",
+            )
 
     def against(self, node: NodeId) -> list[Accusation]:
         """What is held against a member, so that it can be told and refute."""
@@ -340,22 +351,10 @@ class Judgement:
         return sorted(self.observers(self._membership.members[node]))
 
     def why(self, node: NodeId) -> list[dict[str, object]]:
-        """For people: who accused, on what evidence, when (unix milliseconds)."""
+        """For people: who accuses, on what evidence, when."""
         held = self.suspicions.get(node)
-        if held is None:
-            return []
-        rows: list[dict[str, object]] = []
-        for _accusation, body in held.accusations.values():
-            accuser = self._membership.members.get(NodeId(body.accuser))
-            rows.append(
-                {
-                    "accuser": accuser.name if accuser else ids.short(body.accuser),
-                    "evidence": _NAMES[body.evidence],
-                    "wall_ms": body.wall_ms,
-                    "incarnation": body.incarnation,
-                }
-            )
-        return rows
+        bodies = [] if held is None else [body for _a, body in held.accusations.values()]
+        return accusers(self._membership, bodies)
 
     def unlinked(self, node: NodeId) -> None:
         """A link that spoke for an accused member has ended: judge it anew."""

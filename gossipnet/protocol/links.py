@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gossipnet.identity.peer import Peer
 from gossipnet.ids import NodeId
+from gossipnet.protocol.lag import Lag
 
 HEARTBEAT = 1.0
 """Seconds between two pings on a link. Frozen peers must be noticed within 3 s."""
@@ -48,6 +49,7 @@ class PeerLink:
       total: Records the peer had applied when it last said.
       vector: First 8 bytes of the digest it last said.
       differs_since: ``now`` since when its digest differs from ours; None while equal.
+      lag: How long records took that came on it.
       clock_base: Peer's wall clock minus our monotonic clock, seconds: our own wall clock may be
         set while the link lives.
       differs_goal: Records that both had to have applied for it to count as progress.
@@ -89,6 +91,7 @@ class PeerLink:
     ping_sent_at: float | None = None
     observed: str = ""
     chosen: bool = False
+    lag: Lag = field(default_factory=Lag)
     serving: dict[int, "Serving"] = field(default_factory=dict)
 
     @property

@@ -18,6 +18,7 @@ from gossipnet.protocol.roster import Roster
 from gossipnet.protocol.spread import Spread
 from gossipnet.protocol.sync import Sync
 from gossipnet.protocol.talk import Talk
+from gossipnet.protocol.tracing import Tracing
 from gossipnet.protocol.wire import (
     AskMembers,
     Digest,
@@ -44,6 +45,7 @@ from gossipnet.protocol.wire import (
 )
 from gossipnet.protocol.wire_receipts import AskReceipts, Receipts
 from gossipnet.protocol.wire_talk import AskEvents, EventHeads, PushEvents
+from gossipnet.protocol.wire_trace import AskTraces, Traces
 from gossipnet.protocol.wire_trust import NoticeIds, Notices, RenewAnswer, RenewAsk
 
 Handler = Callable[[PeerLink, Any], None]
@@ -57,6 +59,7 @@ def handlers(
     broadcast: Broadcast,
     talk: Talk,
     receipts: ReceiptBook,
+    tracing: Tracing,
     sync: Sync,
     relay: Relay,
     certificates: Certificates,
@@ -94,6 +97,8 @@ def handlers(
         RenewAnswer: certificates.on_answer,
         AskReceipts: receipts.on_ask,
         Receipts: receipts.on_receipts,
+        AskTraces: tracing.on_ask,
+        Traces: tracing.on_traces,
         PushEvents: talk.on_push,
         EventHeads: talk.on_heads,
         AskEvents: talk.on_ask,

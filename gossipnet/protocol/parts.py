@@ -43,6 +43,7 @@ from gossipnet.protocol.standing import Standing
 from gossipnet.protocol.sync import Sync
 from gossipnet.protocol.talk import Talk
 from gossipnet.protocol.timefloor import TimeFloor
+from gossipnet.protocol.tracing import Tracing
 from gossipnet.protocol.tree import Tree
 from gossipnet.protocol.wire import Hello
 from gossipnet.state.clock import stamp_ms
@@ -127,6 +128,7 @@ class Parts:
             synced=settings.synced,
         )
         self.talk = Talk(context, identity, self.membership, links)
+        self.tracing = Tracing(context, identity, self.membership, replica, links)
         self.relay = Relay(
             context,
             identity,
@@ -150,6 +152,7 @@ class Parts:
             self.judgement,
             self.sync,
             self.tree,
+            self.tracing,
             self.standing,
             self.commits,
             replica,
@@ -163,6 +166,7 @@ class Parts:
             self.broadcast,
             self.talk,
             self.receipts,
+            self.tracing,
             self.sync,
             self.relay,
             self.certificates,
@@ -208,6 +212,7 @@ class Parts:
 
         self.broadcast.ingest = self.quotas.pushed
         self.sync.ingest = self.intake.ingest
+        self.broadcast.arrived = self.sync.arrived = self.tracing.arrived
         self.broadcast.taken = self.sync.taken = self.commits.foreign
         self.broadcast.missing = self.sync.missing
         self.sync.announce = self.broadcast.announce
@@ -359,4 +364,5 @@ class Parts:
         self.keyspace.refuse("CLOCKSKEW", complaint)
 
     def _on_durable(self, records: list[AppliedRecord]) -> None:
+        self.tracing.arrived(records, None, 0)
         self.broadcast.own([record.data for record in records])

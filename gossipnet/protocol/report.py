@@ -20,6 +20,7 @@ from gossipnet.protocol.membership import Member, Membership
 from gossipnet.protocol.overlay import Overlay
 from gossipnet.protocol.standing import Standing
 from gossipnet.protocol.sync import Sync
+from gossipnet.protocol.tracing import Tracing
 from gossipnet.protocol.tree import Tree
 from gossipnet.state.poison import Poisoned
 from gossipnet.state.replica import Replica
@@ -43,6 +44,8 @@ DROPS = (
     "receipts_dropped",
     "revocations_refused",
     "streams_refused",
+    "traces_dropped",
+    "traces_over_budget",
 )
 """Counters of what was thrown away although it may have been good."""
 
@@ -63,6 +66,7 @@ class Report:
         judgement: Judgement,
         sync: Sync,
         tree: Tree,
+        tracing: Tracing,
         standing: Standing,
         commits: Commits,
         replica: Replica,
@@ -77,6 +81,7 @@ class Report:
         self._judgement = judgement
         self._sync = sync
         self._tree = tree
+        self._tracing = tracing
         self._standing = standing
         self._commits = commits
         self._replica = replica
@@ -151,6 +156,7 @@ class Report:
                 "queued_bytes": 0,
                 "since_s": round(self._context.now - link.up_at, 3),
                 "hybrid": link.peer.hybrid,
+                "lag": link.lag.told(),
             }
             for link in links
         ]
@@ -214,6 +220,7 @@ class Report:
             "uptime_s": round(self._context.now - self._started_at, 3),
             "trust": self._standing.status(),
             "health": self._detection.health,
+            "arrivals": self._tracing.lag.told(),
             "counters": dict(sorted((counters + replica.counters).items())),
         }
 
@@ -254,6 +261,7 @@ class Report:
             "incarnation": member.body.incarnation,
             "observers": [self._name(prefix) for prefix in self._judgement.observers_of(member.id)],
             "accusations": self._judgement.why(member.id),
+            "past": self._judgement.past.of(member.id),
             **self._standing.why(member),
         }
 

@@ -77,6 +77,9 @@ class Sync:
         self.forked: Callable[[PeerLink, bytes], None] = lambda _link, _data: None
         self.suspect: Callable[[PeerLink, LogId, int], None] = lambda _link, _log, _seq: None
         self.taken: Callable[[Iterable[AppliedRecord]], None] = lambda _records: None
+        self.arrived: Callable[[list[AppliedRecord], PeerLink | None, int], None] = (
+            lambda _records, _link, _hop: None
+        )
         self.announce: Callable[[Iterable[AppliedRecord], int], None] = lambda _r, _link: None
         self.graft: Callable[[PeerLink], None] = lambda _link: None
         self.compare_members: Callable[[PeerLink], None] = lambda _link: None
@@ -222,6 +225,7 @@ class Sync:
         finally:  # what came before a bad one is applied: it must reach the disk and the others
             if applied:
                 self.taken(applied)
+                self.arrived(applied, link, 0)
                 self.announce(applied, link.number)
         if pull is not None:
             if message.records:  # empty pieces could hold the only stream for ever

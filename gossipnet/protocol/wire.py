@@ -16,6 +16,7 @@ from gossipnet.protocol.wire_talk import (
     EventHeads,
     PushEvents,
 )
+from gossipnet.protocol.wire_trace import AskTraces, Traces
 from gossipnet.protocol.wire_trust import NoticeIds, Notices, RenewAnswer, RenewAsk
 from gossipnet.protocol.wire_types import (
     UNREADABLE,
@@ -338,6 +339,8 @@ AnyMessage = (
     | AskEvents
     | AskReceipts
     | Receipts
+    | AskTraces
+    | Traces
     | Vector
     | Want
     | Records

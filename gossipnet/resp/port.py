@@ -21,6 +21,23 @@ class Receipts(Protocol):
         ...
 
 
+class Trace(Protocol):
+    """A question where a write has arrived that is under way."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all have answered."""
+        ...
+
+    def document(self) -> Mapping[str, Any]:
+        """What is known now."""
+        ...
+
+    def close(self) -> None:
+        """Nobody waits for it any more."""
+        ...
+
+
 class MeshPort(Protocol):
     """The mesh as commands see it.
 
@@ -53,6 +70,10 @@ class MeshPort(Protocol):
 
     def on_receipts(self, listener: Callable[[], None]) -> None:
         """Whom to tell when other nodes have answered."""
+        ...
+
+    def trace(self, key: bytes) -> Trace:
+        """Ask all members about the newest write of a key; raises `gossipnet.errors.NotFound`."""
         ...
 
     def others(self) -> int:

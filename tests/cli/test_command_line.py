@@ -116,6 +116,37 @@ def test_owner(fake: FakeSocket, run: Run) -> None:
     assert [row["me"] for row in owners] == [True, False]
 
 
+def test_trace_names_who_did_not_answer(fake: FakeSocket, run: Run) -> None:
+    row = {b"name": b"atlas", b"state": b"here", b"at_ms": 1_700_000_000_123, b"after_ms": 4}
+    row |= {b"hops": 2, b"from": b"rpi", b"how": b"pushed"}
+    whole = {b"key": b"k", b"author": b"rpi", b"seq": 7, b"nodes": [row], b"silent": []}
+    fake.answers["GOSSIP TRACE"] = resp3(whole)
+    done = run("trace", "k")
+    assert done.code == 0
+    assert done.out.splitlines()[1].split() == [
+        "atlas", "here", "2023-11-14", "22:13:20.123Z", "4", "ms", "2", "rpi", "pushed",
+    ]  # fmt: skip
+    fake.answers["GOSSIP TRACE"] = resp3({**whole, b"silent": [b"pi2"]})
+    done = run("trace", "k", "--timeout", "100ms", "--json")
+    assert done.code == 6
+    assert done.document["silent"] == ["pi2"]
+    assert "1 of 2 did not answer within 100ms: pi2" in done.err
+    fake.answers["GOSSIP TRACE"] = b"-NOTFOUND there is no key 'k' here\r\n"
+    assert run("trace", "k").code == 5
+
+
+def test_why(fake: FakeSocket, run: Run) -> None:
+    case = {b"name": b"rpi", b"state": b"dead", b"since_s": 90.0, b"id": b"bbbb"}
+    said = {b"accuser": b"atlas", b"evidence": b"silent", b"wall_ms": 1000, b"incarnation": 4}
+    past = {b"wall_ms": 500, b"text": b"cleared: refuted by its incarnation 4"}
+    case |= {b"observers": [b"atlas"], b"accusations": [said], b"past": [past]}
+    fake.answers["GOSSIP WHY"] = resp3([case])
+    out = run("why", "rpi").out
+    assert "rpi is dead, for 1m30s" in out
+    assert "atlas accused it: silent (incarnation 4)" in out
+    assert "refuted by its incarnation 4" in out
+
+
 def test_status(fake: FakeSocket, run: Run) -> None:
     fake.answers["GOSSIP STATUS"] = resp3(STATUS)
     done = run("status")

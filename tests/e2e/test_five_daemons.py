@@ -1,5 +1,6 @@
 """Five daemons on one machine, each a process with its own home: the main job, end to end."""
 
+import json
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,26 @@ def test_written_anywhere_is_read_everywhere(mesh: Mesh) -> None:
         assert daemon.do("SET", f"by:{daemon.name}", "binary \0 \xff value") in (b"OK", "OK", True)
     for daemon in mesh:
         mesh.reads(f"by:{daemon.name}", "binary \0 \xff value".encode())
+
+
+def test_a_trace_tells_where_a_write_has_arrived_and_whom_it_did_not_hear(mesh: Mesh) -> None:
+    mesh[1].do("SET", "traced", "1")
+    mesh.reads("traced", b"1")
+    document = json.loads(mesh[3].must("trace", "traced", "--json"))
+    rows = {row["name"]: row for row in document["nodes"]}
+    assert sorted(rows) == ["node0", "node1", "node2", "node3", "node4"]
+    assert document["author"] == "node1"
+    assert rows["node1"]["how"] == "written"
+    assert all(row["state"] == "here" for row in rows.values())
+    assert document["complete"]
+    mesh[4].send(signal.SIGSTOP)
+    try:
+        done = mesh[3].cli("trace", "traced", "--timeout", "300ms")
+    finally:
+        mesh[4].send(signal.SIGCONT)
+    assert done.returncode == 6
+    assert "node4" in done.stderr
+    mesh.everyone_alive()
 
 
 def test_every_type_reaches_everyone(mesh: Mesh) -> None:

@@ -129,6 +129,10 @@ def test_a_false_accusation_is_refuted() -> None:
     assert net[0].states()["node2"] == "suspect"
     net.until(net.meshed, 1)
     assert net[2].engine.membership.incarnation == before + 1
+    [case] = net[1].engine.why("node2")
+    [past] = case["past"]  # who accused, on what evidence, and what refuted it
+    assert "refuted" in past["text"]
+    assert "node0: silent" in past["text"]
     net.run(40)
     assert net.meshed()
 
@@ -285,7 +289,7 @@ def test_rows_have_the_promised_keys() -> None:
     assert row["behind"] == 0
     peer = engine.peers()[0]
     assert " ".join(peer) == (
-        "name id address direction neighbour eager rtt_ms behind queued_bytes since_s hybrid"
+        "name id address direction neighbour eager rtt_ms behind queued_bytes since_s hybrid lag"
     )
     status = engine.status()
     for key in [

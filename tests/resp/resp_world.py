@@ -36,6 +36,7 @@ class LoneMesh:
         self.invited: list[tuple[object, ...]] = []
         self.published: list[tuple[bytes, bytes]] = []
         self.waits: list[LoneReceipts] = []
+        self.traces: list[LoneTrace] = []
 
     def touch(self, _now: float, wall: float) -> None:
         self.replica.touch(wall)
@@ -68,6 +69,12 @@ class LoneMesh:
 
     def owners(self, key: bytes, count: int) -> list[dict[str, Any]]:
         return [{**row, "key": key} for row in self.members_table()[:count]]
+
+    def trace(self, key: bytes) -> "LoneTrace":
+        if key not in self.keyspace:
+            raise NotFound("there is no such key here")
+        self.traces.append(LoneTrace(key))
+        return self.traces[-1]
 
     def why(self, name_or_id: str) -> list[dict[str, Any]]:
         raise NotFound(f"no member is called {name_or_id!r}")
@@ -120,6 +127,20 @@ class LoneReceipts:
 
     def count(self, *, synced: bool = False) -> int:
         return self.synced if synced else self.came
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class LoneTrace:
+    """A trace that is complete when a test says so."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.complete = self.closed = False
+
+    def document(self) -> dict[str, Any]:
+        return {"key": self.key, "complete": self.complete}
 
     def close(self) -> None:
         self.closed = True

@@ -43,9 +43,27 @@ def test_nearest_and_owner_take_a_number_of_members() -> None:
         assert caller.refusal("GOSSIP", *words.split()).startswith("ERR ")
 
 
+def test_trace_waits_for_all_or_for_its_time() -> None:
+    mesh = LoneMesh()
+    caller = Caller(open_service(mesh), protocol=3)
+    assert caller.refusal("GOSSIP", "TRACE", "k").startswith("NOTFOUND ")
+    mesh.keyspace.set(b"k", b"v")
+    assert caller.raw("GOSSIP", "TRACE", "k", "TIMEOUT", 100) == b""
+    (partial,) = parse_replies(caller.later(0.2))
+    assert partial[b"complete"] is False
+    assert caller.raw("GOSSIP", "TRACE", "k") == b""
+    mesh.traces[-1].complete = True
+    mesh.receipts_came()
+    (whole,) = parse_replies(caller.later())
+    assert whole[b"complete"] is True
+    assert all(trace.closed for trace in mesh.traces)
+    for words in ("TRACE", "TRACE k 5", "TRACE k TIMEOUT 0", "TRACE k TIMEOUT 60001"):
+        assert caller.refusal("GOSSIP", *words.split()).startswith("ERR ")
+
+
 def test_why_about_nobody_is_an_error_in_one_sentence() -> None:
     text = Caller(open_service()).refusal("GOSSIP", "WHY", "eve")
-    assert text == "ERR no member is called 'eve'"
+    assert text == "NOTFOUND no member is called 'eve'"
 
 
 def test_invite_passes_everything_on() -> None:

@@ -6,6 +6,7 @@ from gossipnet.identity.certificate import NODE_SECONDS
 from gossipnet.identity.enrolment import CERTIFICATE_SECONDS_MAX, ROLES_TO_INVITE
 from gossipnet.identity.revocation import REASON_MAX
 from gossipnet.resp.audit import row
+from gossipnet.resp.blocking import NOT_YET, RECEIPTS, Blocked
 from gossipnet.resp.commands import provenance
 from gossipnet.resp.limits import MEMBERS_MAX, PATTERNS
 from gossipnet.resp.numbers import integer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _VERBS = ("relay", "read", "write", "manage")
 _USES = 10_000
+_TRACE_MS = 60_000
+_TIMEOUT = f"ERR TIMEOUT is from 1 to {_TRACE_MS} milliseconds"
 _COUNT = f"ERR the number of members is from 1 to {MEMBERS_MAX}"
 
 
@@ -56,6 +59,20 @@ def _owner(session: "Session", args: list[bytes]) -> Reply:
         raise CommandError(SYNTAX)
     count = integer(args[3], 1, MEMBERS_MAX, _COUNT) if len(args) == 4 else 1
     return plain(session.service.mesh.owners(args[2], count))
+
+
+def _trace(session: "Session", args: list[bytes]) -> Reply:
+    if len(args) not in (3, 5) or (len(args) == 5 and args[3].upper() != b"TIMEOUT"):
+        raise CommandError(SYNTAX)
+    milliseconds = integer(args[4], 1, _TRACE_MS, _TIMEOUT) if len(args) == 5 else 2000
+    trace = session.service.mesh.trace(args[2])
+    session.service.said()
+
+    def attempt() -> Reply:
+        return plain(trace.document()) if trace.complete else NOT_YET
+
+    until = session.service.now + milliseconds / 1000
+    return Blocked([RECEIPTS], attempt, lambda: plain(trace.document()), until, ended=trace.close)
 
 
 def _why(session: "Session", args: list[bytes]) -> Reply:
@@ -204,6 +221,9 @@ ROWS = [
                 "The living members with the shortest round trip, nearest first.", _SINCE, _ANY),
         Command("gossip|owner", _owner, -3, "key [n]",
                 "To which living member a key belongs, and who steps in for it.", _SINCE, _ANY),
+        Command("gossip|trace", _trace, -3, "key [TIMEOUT milliseconds]",
+                "Where the newest write of a key has arrived, over which hops and when.", _SINCE,
+                "noscript no-multi", (2, 2, 1)),
         Command("gossip|why", _why, 3, "node",
                 "Why a member is thought to be what it is, and who said so.", _SINCE, _ANY),
         Command("gossip|invite", _invite, -2, _INVITE, "A token that lets one more machine in.",
