@@ -13,6 +13,7 @@ class UserError(GossipnetError):
 
     Attributes:
       exit_code: What the command line returns for it: 1 failed, 2 usage, 3 no daemon, 4 denied,
+    reply_code = "ERR"
         5 not found, 6 timed out or partial.
     """
 
@@ -41,12 +42,14 @@ class Denied(UserError):
     """The caller may not do this."""
 
     exit_code = 4
+    reply_code = "NOPERM"
 
 
 class NotFound(UserError):
     """There is no such key, member or token."""
 
     exit_code = 5
+    reply_code = "NOTFOUND"
 
 
 class TimedOut(UserError):

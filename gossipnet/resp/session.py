@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from gossipnet.errors import Denied, NotFound, UserError
+from gossipnet.errors import UserError
 from gossipnet.resp.audit import Caller
 from gossipnet.resp.blocking import NOT_YET, Blocked
 from gossipnet.resp.calls import Transaction, check_readable, command_of, queue
@@ -46,9 +46,6 @@ def _nowhere(_data: bytes) -> None:
 
 def _nothing() -> None:
     return
-
-
-_CODES: dict[type[UserError], str] = {Denied: "NOPERM", NotFound: "NOTFOUND"}
 
 
 class Session:
@@ -343,7 +340,7 @@ class Session:
         except KeyspaceError as error:
             return Error(f"{error.code} {error}")
         except UserError as error:
-            return Error(f"{_CODES.get(type(error), 'ERR')} {error}")
+            return Error(f"{error.reply_code} {error}")
 
     # ------------------------------------------------------------ for handlers
 
