@@ -13,11 +13,12 @@ class UserError(GossipnetError):
 
     Attributes:
       exit_code: What the command line returns for it: 1 failed, 2 usage, 3 no daemon, 4 denied,
-    reply_code = "ERR"
         5 not found, 6 timed out or partial.
+      reply_code: What an error reply on the local socket begins with.
     """
 
     exit_code = 1
+    reply_code = "ERR"
 
 
 class UsageError(UserError):
