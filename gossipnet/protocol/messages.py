@@ -43,6 +43,7 @@ from gossipnet.protocol.wire import (
     Verdict,
     Want,
 )
+from gossipnet.protocol.wire_ranges import SpanHeads, Spans
 from gossipnet.protocol.wire_receipts import AskReceipts, Receipts
 from gossipnet.protocol.wire_talk import AskEvents, EventHeads, PushEvents
 from gossipnet.protocol.wire_trace import AskTraces, Traces
@@ -85,6 +86,8 @@ def handlers(
         Graft: lambda link, _message: broadcast.on_graft(link),
         Prune: lambda link, _message: broadcast.on_prune(link),
         Vector: sync.on_vector,
+        Spans: lambda link, message: sync.answer(link, sync.ranges(link).on_spans(message)),
+        SpanHeads: lambda link, message: sync.answer(link, sync.ranges(link).on_heads(message)),
         Want: sync.streams.on_want,
         Records: sync.on_records,
         More: sync.streams.on_more,

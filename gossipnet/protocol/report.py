@@ -43,6 +43,7 @@ DROPS = (
     "questions_over_budget",
     "receipts_dropped",
     "revocations_refused",
+    "ranges_dropped",
     "streams_refused",
     "traces_dropped",
     "traces_over_budget",

@@ -1,19 +1,20 @@
 """Anti-entropy: whatever the broadcast missed, found by version vectors and streamed.
 
 In sync, two peers exchange 32-byte digests and nothing else. Otherwise they exchange version
-vectors (one head per log; each log is contiguous), and whoever lacks something pulls it: in the
-order in which the sender applied it, which is a causal order, in pieces under credit, from one peer
-at a time. Small gaps that an announcement or a held-back record reveals are pulled from whoever
-revealed them after giving the tree time to fill them.
+vectors (one head per log; each log is contiguous), long ones by `ranges`, and whoever lacks
+something pulls it: in the order in which the sender applied it, which is a causal order, in pieces
+under credit, from one peer at a time. Small gaps that an announcement or a held-back record reveals
+are pulled from whoever revealed them after giving the tree time to fill them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 
 from gossipnet.ids import LogId
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.links import Gap, PeerLink, Pull
+from gossipnet.protocol.ranges import RANGES_ABOVE, Heads, Ranges
 from gossipnet.protocol.streams import FROM_MEMORY, Streams
 from gossipnet.protocol.wire import (
     RECORDS_PER_MESSAGE,
@@ -25,6 +26,7 @@ from gossipnet.protocol.wire import (
     Vector,
     Want,
 )
+from gossipnet.protocol.wire_types import Message
 from gossipnet.state.replica import AppliedRecord, Outcome, Replica, Status
 
 PERIOD = 5.0
@@ -68,6 +70,7 @@ class Sync:
         self._links = links
         self._members_digest = members_digest
         self._session = 0
+        self._sorted: tuple[tuple[int, int], Heads] | None = None
         self.pulls: dict[int, Pull] = {}
         self._waiting: dict[int, bool] = {}
         self._slow: dict[int, float] = {}
@@ -116,24 +119,53 @@ class Sync:
             self.compare_members(link)
 
     def show_vector(self, link: PeerLink, *, reply: bool) -> None:
-        """Send our version vector."""
-        heads: list[Tip] = [
+        """Send our version vector, or if it is long begin to compare it by ranges."""
+        if len(self._replica.logs.by_number) > RANGES_ABOVE:
+            self._context.counters["ranges_begun"] += 1
+            self.answer(link, [self.ranges(link).begin()])
+            return
+        self._context.send(link.number, Lane.BULK, Vector(self._tips()[:16_384], reply))
+
+    def _tips(self) -> list[Tip]:
+        return [
             (log.id, sendable, log.hash_of(sendable))
             for log in self._replica.logs.by_number
             if (sendable := self.sendable(log.id, log.head))
         ]
-        self._context.send(link.number, Lane.BULK, Vector(heads[:16_384], reply))
+
+    def ranges(self, link: PeerLink) -> Ranges:
+        """Compares long vectors with a peer."""
+        return Ranges(self._heads, lambda tips: self._differ(link, tips), self._dropped)
+
+    def _heads(self) -> Heads:
+        """The vector in order; most of the time the one of the last question."""
+        logs, own = self._replica.logs, self._replica.own_log
+        now = (logs.changes, self.sendable(own, self._replica.head(own)))
+        if self._sorted is None or self._sorted[0] != now:
+            self._sorted = (now, Heads(self._tips()))
+        return self._sorted[1]
+
+    def _dropped(self, count: int) -> None:
+        self._context.counters["ranges_dropped"] += count
+
+    def answer(self, link: PeerLink, messages: Sequence[Message]) -> None:
+        """Go on with a comparison by ranges."""
+        for message in messages:
+            self._context.send(link.number, Lane.BULK, message)
 
     def on_vector(self, link: PeerLink, message: Vector) -> None:
         """Pull what the peer has and we lack."""
-        theirs = {LogId(log): head for log, head, _tip in message.heads}
         if message.reply:
             self.show_vector(link, reply=False)
+        self._differ(link, message.heads)
+
+    def _differ(self, link: PeerLink, heads: list[Tip]) -> None:
+        theirs = {LogId(log): head for log, head, _tip in heads}
         wanted = self._replica.wanted_from(theirs)
         if wanted:
             self._pull(link, wanted)
         by_id = self._replica.logs.by_id
-        for log, head, tip in message.heads:
+        for log, head, tip in heads:
             known = by_id.get(LogId(log))
             if known is not None and 1 <= head <= known.head and known.hash_of(head) != tip:
                 self.suspect(link, LogId(log), head)

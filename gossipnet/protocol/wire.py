@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gossipnet.errors import RemoteProtocolError
+from gossipnet.protocol.wire_ranges import SpanHeads, Spans
 from gossipnet.protocol.wire_receipts import AskReceipts, Receipts
 from gossipnet.protocol.wire_talk import (
     AskEvents,
@@ -342,6 +343,8 @@ AnyMessage = (
     | AskTraces
     | Traces
     | Vector
+    | Spans
+    | SpanHeads
     | Want
     | Records
     | More
