@@ -72,7 +72,8 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.installed-dev
-	GOSSIPNET_SOAK=1 $(BIN)/python -m pytest -q --timeout=3600 tests/sim tests/state tests/faults
+	GOSSIPNET_SOAK=1 $(BIN)/python -m pytest -q --timeout=3600 tests/sim tests/state tests/faults \
+		tests/resp/test_compatibility.py
 
 fuzz: $(VENV)/.installed-dev
 	GOSSIPNET_FUZZ=1 $(BIN)/python -m pytest -q --timeout=3600 -k 'fuzz or hostile or arbitrary'

@@ -32,6 +32,19 @@ def integer(written: bytes, low: int = _MIN, high: int = _MAX, error: str = NOT_
     return value
 
 
+def check_database(written: bytes) -> None:
+    """The number of a database: there is only 0.
+
+    Raises:
+      CommandError: It is another, or none.
+    """
+    number, most = integer(written), (1 << 31) - 1
+    if not -most - 1 <= number <= most:
+        raise CommandError(f"ERR value is out of range, value must between {-most - 1} and {most}")
+    if number:
+        raise CommandError("ERR DB index is out of range")
+
+
 def decimal(written: bytes) -> Decimal:
     """A decimal number, infinities included.
 

@@ -74,7 +74,7 @@ def scan_cursor(written: bytes) -> int:
     Raises:
       CommandError: It is none.
     """
-    if not _CURSOR.fullmatch(written):
+    if not _CURSOR.fullmatch(written) or abs(int(written or b"0")) >= 1 << 64:
         raise CommandError("ERR invalid cursor")
     return int(written or b"0") % (1 << 64)
 

@@ -31,9 +31,12 @@ def pop_options(rest: list[bytes], ends: tuple[bytes, bytes]) -> tuple[bool, int
         raise CommandError(SYNTAX)
     if len(rest) == 1:
         return end == ends[1], 1
-    if len(rest) != 3 or rest[1].upper() != b"COUNT":
+    if len(rest) < 3 or rest[1].upper() != b"COUNT":
         raise CommandError(SYNTAX)
-    return end == ends[1], integer(rest[2], 1, error="ERR count should be greater than 0")
+    count = integer(rest[2], 1, error="ERR count should be greater than 0")
+    if len(rest) > 3:
+        raise CommandError(SYNTAX)
+    return end == ends[1], count
 
 
 def is_left(word: bytes) -> bool:

@@ -139,7 +139,7 @@ def parse_trim(words: list[bytes], at: int, before: Trim | None) -> tuple[Trim, 
         )
     at += 1
     roughly = words[at : at + 1] == [b"~"]
-    if words[at : at + 1] in ([b"~"], [b"="]):
+    if words[at : at + 1] in ([b"~"], [b"="]) and at + 1 < len(words):
         at += 1
     if at >= len(words):
         raise CommandError(SYNTAX)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from gossipnet.resp.commands.tracking import CLIENT
-from gossipnet.resp.numbers import integer
+from gossipnet.resp.numbers import check_database, integer
 from gossipnet.resp.options import SYNTAX
 from gossipnet.resp.replies import OK, CommandError, Reply, Text
 from gossipnet.resp.table import Command, container
@@ -95,8 +95,7 @@ def _reset(session: "Session", _args: list[bytes]) -> Reply:
 
 
 def _select(_session: "Session", args: list[bytes]) -> Reply:
-    if integer(args[1]) != 0:
-        raise CommandError("ERR DB index is out of range")
+    check_database(args[1])
     return OK
 
 

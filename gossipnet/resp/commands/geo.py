@@ -290,7 +290,10 @@ def _radius(*, member: bool, stores: bool) -> Callable[["Session", list[bytes]],
         else:
             search.middle, search.told = _point(args[2:4]), b"FROMLONLAT"
         at = 3 if member else 4
-        search.circle(args[at : at + 2])
+        if member and not session.keyspace.exists(args[1]):  # then Redis does not look at these
+            search.make = lambda middle: Circle(middle, 0.0)
+        else:
+            search.circle(args[at : at + 2])
         search.options(session, args[1], args[at + 2 :], radius=True, stores=stores)
         search.check(args[0], "STORE option in GEORADIUS")
         return _answer(session, args[1], search)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gossipnet.resp.commands import sorting
 from gossipnet.resp.glob import matcher
-from gossipnet.resp.numbers import integer
+from gossipnet.resp.numbers import check_database
 from gossipnet.resp.options import (
     DEADLINES,
     SYNTAX,
@@ -105,8 +105,7 @@ def _copy(session: "Session", args: list[bytes]) -> Reply:
             replace = True
         elif word == b"DB" and at + 1 < len(args):
             at += 1
-            if integer(args[at]) != 0:
-                raise CommandError("ERR DB index is out of range")
+            check_database(args[at])
         else:
             raise CommandError(SYNTAX)
         at += 1

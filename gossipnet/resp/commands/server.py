@@ -228,7 +228,7 @@ _COMMAND = [
     Command("command|docs", _docs, -2, "[command-name ...]", "What commands do.", "7.0.0", _ANY,
             cost=HEAVY),
     Command("command|list", _list, -2, _LIST, "The names of all commands.", "7.0.0", _ANY),
-    Command("command|getkeys", _getkeys, -3, "command [arg ...]",
+    Command("command|getkeys", _getkeys, -4, "command [arg ...]",
             "The keys in a call of a command.", "2.8.13", _ANY),
 ]
 # fmt: on

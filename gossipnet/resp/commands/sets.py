@@ -130,9 +130,11 @@ def _sintercard(session: "Session", args: list[bytes]) -> Reply:
         raise CommandError("ERR Number of keys can't be greater than number of args")
     limit = 0
     if rest:
-        if len(rest) != 2 or rest[0].upper() != b"LIMIT":
+        if len(rest) < 2 or rest[0].upper() != b"LIMIT":
             raise CommandError(SYNTAX)
         limit = integer(rest[1], 0, error="ERR LIMIT can't be negative")
+        if len(rest) > 2:
+            raise CommandError(SYNTAX)
     found = len(_intersection(session, keys))
     return min(found, limit) if limit else found
 

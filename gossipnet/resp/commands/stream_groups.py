@@ -132,9 +132,9 @@ def _create(session: "Session", args: list[bytes]) -> Reply:
     rest = [word for word in args[5:] if word.upper() != b"MKSTREAM"]
     read = _entries_read(rest)
     stream = keyspace.stream(key)
-    start = _position(stream, args[4])
     if stream is None and len(rest) == len(args) - 5:
         raise CommandError(_NO_KEY)
+    start = _position(stream, args[4])
     if not keyspace.group_create(key, name, start):
         raise CommandError("BUSYGROUP Consumer Group name already exists")
     if read is not None:
@@ -247,11 +247,11 @@ def _again(
 
 
 def _xack(session: "Session", args: list[bytes]) -> Reply:
-    ids = [parse_id(word) for word in args[3:]]
     keyspace, key, name = session.keyspace, args[1], args[2]
     stream, group = keyspace.stream(key), keyspace.group(key, name)
     if stream is None or group is None:
         return 0
+    ids = [parse_id(word) for word in args[3:]]
     readers = consumers_of(stream, group)
     taken = sum(readers.take(one) for one in dict.fromkeys(ids))
     if taken:

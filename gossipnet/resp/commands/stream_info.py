@@ -18,6 +18,8 @@ _UNKNOWN = "ERR unknown subcommand or wrong number of arguments for 'STREAM'. Tr
 
 def _stream(session: "Session", args: list[bytes]) -> Reply:
     stream = session.keyspace.stream(args[2])
+    if stream is None:
+        raise CommandError("ERR no such key")
     count = 10
     if len(args) > 3:
         if args[3].upper() != b"FULL" or len(args) not in (4, 6):
@@ -26,8 +28,6 @@ def _stream(session: "Session", args: list[bytes]) -> Reply:
             if args[4].upper() != b"COUNT":
                 raise CommandError(_UNKNOWN)
             count = max(0, integer(args[5]))
-    if stream is None:
-        raise CommandError("ERR no such key")
     entries = stream.entries
     head = _head(stream)
     if len(args) == 3:

@@ -27,7 +27,7 @@ def _xpending(session: "Session", args: list[bytes]) -> Reply:
         rest = rest[2:]
         if not rest:
             raise CommandError(SYNTAX)
-    if len(rest) not in (0, 3, 4):
+    if len(rest) not in (0, 3, 4, 5, 6) or len(args) > 9:  # more than four say nothing, as in Redis
         raise CommandError(SYNTAX)
     count = max(0, integer(rest[2])) if rest else 0
     ends = interval(rest[0], rest[1]) if rest else (FIRST, LAST)
@@ -38,7 +38,7 @@ def _xpending(session: "Session", args: list[bytes]) -> Reply:
     now = session.service.wall_ms
     for one, pending in held.held(*ends) if count else ():
         since = max(0, now - pending.given_ms)
-        if since < idle or (len(rest) == 4 and pending.consumer != rest[3]):
+        if since < idle or (len(rest) >= 4 and pending.consumer != rest[3]):
             continue
         found.append([written(one), pending.consumer, since, pending.count])
         if len(found) == count:

@@ -71,9 +71,9 @@ def _range(session: "Session", key: bytes, first: bytes, last: bytes, rest: list
             raise CommandError(SYNTAX)
         count = max(0, integer(rest[1]))
     stream = session.keyspace.stream(key)
-    if count == 0:
-        return NO_ARRAY
-    return [] if stream is None else (stream, stream.between(start, stop), count)
+    if stream is None:
+        return []
+    return (stream, stream.between(start, stop), count) if count else NO_ARRAY
 
 
 def _xrange(session: "Session", args: list[bytes]) -> Reply:
@@ -95,6 +95,8 @@ def _xrevrange(session: "Session", args: list[bytes]) -> Reply:
 
 
 def _xdel(session: "Session", args: list[bytes]) -> Reply:
+    if session.keyspace.stream(args[1]) is None:
+        return 0
     ids = [parse_id(word) for word in args[2:]]
     return session.keyspace.stream_delete(args[1], ids)
 
@@ -135,12 +137,12 @@ def _xread(session: "Session", args: list[bytes]) -> Reply:
     keyspace = session.keyspace
     wanted: list[tuple[bytes, Id]] = []
     for key, word in reading.wanted:
+        stream = keyspace.stream(key)
         if word == b">":
             raise CommandError(
                 "ERR The > ID can be specified only when calling XREADGROUP using the "
                 "GROUP <group> <consumer> option."
             )
-        stream = keyspace.stream(key)
         last = FIRST if stream is None else stream.last
         wanted.append((key, last if word == b"$" else parse_id(word)))
 
