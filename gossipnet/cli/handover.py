@@ -68,7 +68,7 @@ def _request(arguments: argparse.Namespace) -> int:
     from gossipnet.identity.handover import read_request
     from gossipnet.io.handover import ask as make
 
-    home = _home(arguments)
+    home = _home(arguments)  # a socket path that is too long is told here, and not by `run`
     try:
         text = make(home, name, exact=arguments.name is not None, mesh_id=mesh_id)
     except HomeError as error:

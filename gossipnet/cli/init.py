@@ -6,7 +6,7 @@ import re
 import socket
 import time
 
-from gossipnet.cli.options import Command, home_of, suggestion
+from gossipnet.cli.options import Command, home_of, settings_of, suggestion
 from gossipnet.cli.rootwords import new_passphrase, parse_rule, tell_recovery
 from gossipnet.cli.terminal import next_step, put_json, say
 from gossipnet.errors import UsageError, UserError
@@ -66,6 +66,7 @@ def _execute(arguments: argparse.Namespace) -> int:
     from gossipnet.identity.rootkeys import names, recovery_text
     from gossipnet.identity.signing import SecretKey
 
+    settings_of(arguments)  # a socket path that is too long, or a wrong setting, is told now
     home = Home(folder)
     if home.exists():
         raise UserError(

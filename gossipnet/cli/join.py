@@ -86,7 +86,10 @@ def read_token(given: str | None, file: str | None) -> str:
             with Path(file).open("rb") as stream:
                 raw = stream.read(_MOST_TOKEN_BYTES)
         except OSError as error:
-            raise NotFound(f"cannot read the token from {file}: {error.strerror}") from None
+            raise NotFound(
+                f"cannot read the token from {file}: {error.strerror}; check the path, and that "
+                "this user may read it"
+            ) from None
         written = raw.decode("ascii", "replace")
     elif given == "-":
         if sys.stdin.isatty():

@@ -228,7 +228,7 @@ def _go_on(
     document: dict[str, Any] = {"version": proposal.version, "missing": missing, "file": None}
     if missing:
         path = Path(arguments.out or arguments.file or f"root-v{proposal.version}.proposal")
-        path.write_text(proposal.encode(), encoding="ascii")
+        _write(path, proposal)
         document["file"] = str(path)
         say(f"version {proposal.version} of the root is in {path}; it still needs")
         for line in missing:
@@ -242,6 +242,16 @@ def _go_on(
         put_json(document)
     next_step(step, always=bool(missing))
     return 0
+
+
+def _write(path: Path, proposal: "Proposal") -> None:
+    try:
+        path.write_text(proposal.encode(), encoding="ascii")
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; choose another place with --out, and say "
+            "`root rotate` again"
+        ) from None
 
 
 def _adopt(arguments: argparse.Namespace, data: bytes, home: "Home") -> None:
@@ -263,7 +273,10 @@ def _read(arguments: argparse.Namespace, trust: "Trust") -> "Proposal":
         with open(arguments.file, encoding="ascii", errors="replace") as file:
             text = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise UserError(f"cannot read {arguments.file}: {error.strerror}") from None
+        raise UserError(
+            f"cannot read the proposal {arguments.file}: {error.strerror}; check the path, and "
+            "that the file was copied to this machine"
+        ) from None
     return Proposal.decode(text, trust)
 
 
@@ -277,7 +290,7 @@ def _sign(arguments: argparse.Namespace) -> int:
     if not added:
         raise UserError("none of the keys here can add anything to this proposal")
     path = Path(arguments.file)
-    path.write_text(proposal.encode(), encoding="ascii")
+    _write(path, proposal)
     missing = proposal.missing()
     if arguments.json:
         put_json({"version": proposal.version, "missing": missing, "file": str(path)})

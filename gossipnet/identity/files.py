@@ -4,6 +4,7 @@ Knows nothing of what is in them.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -17,6 +18,27 @@ FOLDER_MODE = 0o700
 _OTHERS = 0o077
 
 
+_REMEDIES = {
+    errno.EACCES: "check the owner and mode of it and of the folders above",
+    errno.EPERM: "check the owner and mode of it and of the folders above",
+    errno.ENOSPC: "free some space on its disk",
+    errno.EDQUOT: "free some space, this user's quota is used up",
+    errno.EROFS: "choose a place on a disk that can be written",
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "check the path, a part of it is a file",
+    errno.EISDIR: "check the path, this is a folder",
+    errno.ENAMETOOLONG: "choose a shorter path",
+    errno.ELOOP: "check the links in the path, they lead in a circle",
+    errno.EMFILE: "let this process open more files (ulimit -n)",
+}
+
+
+def explained(error: OSError) -> str:
+    """What the system says, and what to do about it."""
+    remedy = _REMEDIES.get(error.errno or 0, "check the disk, then try again")
+    return f"{error.strerror or error}: {remedy}"
+
+
 def present(path: Path) -> bool:
     """Whether there is anything at ``path``.
 
@@ -28,7 +50,7 @@ def present(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise HomeError(f"cannot look at {path}: {error.strerror}") from None
+        raise HomeError(f"cannot look at {path}: {explained(error)}") from None
     return True
 
 
@@ -43,7 +65,7 @@ def check_folder(path: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise HomeError(f"cannot look at {path}: {error.strerror}") from None
+        raise HomeError(f"cannot look at {path}: {explained(error)}") from None
     if not stat.S_ISDIR(found.st_mode):
         raise HomeError(f"{path} is a file, and a home is a folder: choose another with --home")
     _check_owner(path, found)
@@ -69,7 +91,7 @@ def make_folder(path: Path) -> None:
     except FileExistsError:
         pass  # `check_folder` says what is there instead
     except OSError as error:
-        raise HomeError(f"cannot make {path}: {error.strerror}") from None
+        raise HomeError(f"cannot make {path}: {explained(error)}") from None
     try:
         check_folder(path)
     except FileNotFoundError:
@@ -93,7 +115,7 @@ def read_private(path: Path, limit: int) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise HomeError(f"cannot read {path}: {error.strerror}; check its owner and mode") from None
+        raise HomeError(f"cannot read {path}: {explained(error)}") from None
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
@@ -107,7 +129,7 @@ def read_private(path: Path, limit: int) -> bytes:
         with open(fd, "rb", closefd=False) as file:
             data = file.read(limit + 1)
     except OSError as error:
-        raise HomeError(f"cannot read {path}: {error.strerror}") from None
+        raise HomeError(f"cannot read {path}: {explained(error)}") from None
     finally:
         os.close(fd)
     if len(data) > limit:
@@ -136,7 +158,7 @@ def write_private(path: Path, data: bytes) -> None:
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise HomeError(f"cannot write {path}: {error.strerror}") from None
+        raise HomeError(f"cannot write {path}: {explained(error)}") from None
 
 
 def remove(path: Path) -> None:
@@ -149,7 +171,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except OSError as error:
-        raise HomeError(f"cannot remove {path}: {error.strerror}") from None
+        raise HomeError(f"cannot remove {path}: {explained(error)}") from None
 
 
 @contextlib.contextmanager
@@ -162,14 +184,14 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise HomeError(f"cannot open {folder}: {error.strerror}") from None
+        raise HomeError(f"cannot open {folder}: {explained(error)}") from None
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise HomeError(f"another gossipnet command is setting up {folder}") from None
         except OSError as error:
-            raise HomeError(f"cannot lock {folder}: {error.strerror}") from None
+            raise HomeError(f"cannot lock {folder}: {explained(error)}") from None
         yield
     finally:
         os.close(fd)

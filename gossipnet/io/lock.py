@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gossipnet.errors import HomeError
+from gossipnet.identity.files import explained
 
 LOCK_FILE = "daemon.lock"
 _MAX_BYTES = 4096
@@ -69,7 +70,7 @@ class HomeLock:
             os.pwrite(self._fd, text.encode(), 0)
             os.ftruncate(self._fd, len(text))
         except OSError as error:
-            raise HomeError(f"cannot write {self._path}: {error.strerror}") from error
+            raise HomeError(f"cannot write {self._path}: {explained(error)}") from error
 
 
 @contextmanager
@@ -98,7 +99,7 @@ def _locked(home: Path, path: Path, fd: int) -> HomeLock:
             "another folder with --home"
         ) from None
     except OSError as error:
-        raise HomeError(f"cannot lock {path}: {error.strerror}") from error
+        raise HomeError(f"cannot lock {path}: {explained(error)}") from error
     lock = HomeLock(path, fd)
     lock.write(lock.opens)
     return lock
@@ -113,7 +114,7 @@ def _open(home: Path, path: Path) -> int:
             "`gossipnet join TOKEN`"
         ) from None
     except OSError as error:
-        raise HomeError(f"cannot open {path}: {error.strerror}; check its owner and mode") from None
+        raise HomeError(f"cannot open {path}: {explained(error)}") from None
 
 
 def _read(fd: int) -> dict[str, object]:

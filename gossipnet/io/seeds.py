@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gossipnet.config import join_address, split_address
 from gossipnet.errors import HomeError
+from gossipnet.identity.files import explained
 
 SEEDS_FILE = "seeds"
 MAX_SEEDS = 64
@@ -28,7 +29,7 @@ def write_seeds(home: Path, addresses: Sequence[str]) -> None:
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.writelines(lines)
     except OSError as error:
-        raise HomeError(f"cannot write {path}: {error.strerror}") from None
+        raise HomeError(f"cannot write {path}: {explained(error)}") from None
 
 
 def read_seeds(home: Path) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ class Certificates:
 
     def status(self) -> dict[str, object]:
         """For `status`."""
-        return {**self.renewal.status(), "warning": self.expiry.warning}
+        return {**self.renewal.status(), **self.expiry.status()}
 
     def on_ask(self, link: PeerLink, ask: RenewAsk) -> None:
         """A peer wants new certificates."""

@@ -90,6 +90,13 @@ class Expiry:
 
     # -- this node's own -----------------------------------------------------------------------
 
+    def status(self) -> dict[str, object]:
+        """For `status`: what ends when, and what to do about it."""
+        issuer = self.identity.issuer
+        ends = None if issuer is None else issuer.certificate.not_after
+        left = None if ends is None else round((ends - self._context.trusted) / _DAY, 1)
+        return {"warning": self.warning, "issuer_not_after": ends, "issuer_days": left}
+
     def renewed(self, identity: NodeIdentity) -> None:
         """There are new certificates."""
         self.identity = identity
@@ -119,10 +126,15 @@ class Expiry:
         days = (issuer.certificate.not_after - self._context.trusted) / _DAY
         if days > WARN_DAYS[0]:
             return ""
-        by = "the root key" if issuer.certificate.issuer is None else "the issuer above it"
+        if issuer.certificate.issuer is None:
+            how = (
+                "stop the daemon, `gossipnet root issuer --key FILE` with the root keys, and start "
+                "it again; whom it let in renews by itself after that, and not without"
+            )
+        else:
+            how = "it renews itself at the issuer above it: see to it that one runs"
         text = (
-            f"the certificate under which this node lets machines in ends in {_days(days)}: have "
-            f"it certified anew with {by}"
+            f"the certificate under which this node lets machines in ends in {_days(days)}: {how}"
         )
         self._tell(issuer.certificate.fingerprint, days, text)
         return text
@@ -133,6 +145,7 @@ class Expiry:
             if len(self._told) >= 16:
                 self._told.clear()
             self._told[fingerprint] = threshold
+            self._context.counters[f"certificate_warnings_{threshold}d"] += 1
             level = "error" if threshold == WARN_DAYS[-1] else "warning"
             self._context.event("certificate-ends", text, level)
 

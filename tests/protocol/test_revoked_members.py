@@ -262,6 +262,9 @@ def test_a_revoked_issuer_lets_nobody_in_any_more_and_its_guests_stay() -> None:
         if who is not late:
             machine.start()
     net.until(lambda: net.meshed(), 20)
+    net.machines["second"].set(b"by the issuer", b"1")
+    net.machines["guest"].set(b"by its guest", b"1")
+    net.until(net.equal, 10)
     assert revoke(net[0], "second")["issuers"] == 1
     net.run(2)
     assert net[1].states()["guest"] == "alive"
@@ -270,6 +273,9 @@ def test_a_revoked_issuer_lets_nobody_in_any_more_and_its_guests_stay() -> None:
     assert "late" not in peers_of(net[0]) | peers_of(net[1])
     assert not late_one.engine.links
     late_one.engine.keyspace  # noqa: B018 - it still answers its own clients
+    for machine in net[0], net[1], net.machines["guest"]:
+        assert machine.engine.keyspace.get(b"by the issuer") == b"1", "written before the cut"
+        assert machine.engine.keyspace.get(b"by its guest") == b"1"
     assert net[1].states()["guest"] == "alive"
 
 
