@@ -35,6 +35,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "members": Entry("mesh", "who is in the mesh, and how they are"),
         "status": Entry("mesh", "this node's health in a few lines"),
         "top": Entry("top", "a live view of members, links and events"),
+        "web": Entry("web", "the same in a browser on this machine, and more"),
         "peers": Entry("mesh", "the links of this node"),
         "owner": Entry("mesh", "which living member a key, job or shard belongs to"),
         "why": Entry("evidence", "why a member is suspected or dead, and who said so"),

@@ -282,6 +282,10 @@ class Engine(Parts):
         """Rows of ``gossipnet peers``."""
         return self._report.peers()
 
+    def map(self) -> list[list[str]]:
+        """Pairs of node ids that are neighbours."""
+        return self._report.map()
+
     def events(self) -> list[dict[str, object]]:
         """Rows of ``gossipnet log``, oldest first."""
         return self._report.events()

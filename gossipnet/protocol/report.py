@@ -141,6 +141,18 @@ class Report:
             "rtt_measured": measured,
         }
 
+    def map(self) -> list[list[str]]:
+        """Pairs of node ids that are neighbours, as the members themselves say."""
+        by_prefix = {member.id[:16]: member.id for member in self._membership.members.values()}
+        pairs = {
+            tuple(sorted((member.id, by_prefix[prefix])))
+            for member in self._membership.members.values()
+            if member.state in ("alive", "suspect")
+            for prefix in member.neighbours
+            if prefix in by_prefix
+        }
+        return [[ids.text(one), ids.text(other)] for one, other in sorted(pairs)]
+
     def peers(self) -> list[dict[str, object]]:
         """Open links, neighbours first."""
         links = sorted(self._links.values(), key=lambda link: (not link.neighbour, link.number))

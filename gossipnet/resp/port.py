@@ -92,6 +92,10 @@ class MeshPort(Protocol):
         """One row a link."""
         ...
 
+    def map(self) -> Sequence[Sequence[str]]:
+        """Pairs of ids of members that are neighbours."""
+        ...
+
     def events(self) -> Sequence[Mapping[str, Any]]:
         """What happened, newest last."""
         ...

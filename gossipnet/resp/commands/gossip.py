@@ -43,6 +43,10 @@ def _peers(session: "Session", _args: list[bytes]) -> Reply:
     return plain(session.service.mesh.peers())
 
 
+def _map(session: "Session", _args: list[bytes]) -> Reply:
+    return plain(session.service.mesh.map())
+
+
 def _events(session: "Session", _args: list[bytes]) -> Reply:
     return plain(session.service.mesh.events())
 
@@ -216,6 +220,8 @@ ROWS = [
                 _ANY),
         Command("gossip|status", _status, 2, "", "How this node is.", _SINCE, _ANY),
         Command("gossip|peers", _peers, 2, "", "The links of this node.", _SINCE, _ANY),
+        Command("gossip|map", _map, 2, "", "Which members are neighbours, in pairs of ids.", _SINCE,
+                _ANY),
         Command("gossip|events", _events, 2, "", "What happened, newest last.", _SINCE, _ANY),
         Command("gossip|nearest", _nearest, -2, "[n]",
                 "The living members with the shortest round trip, nearest first.", _SINCE, _ANY),
