@@ -49,6 +49,8 @@ class Settings(NamedTuple):
       readonly_socket: A second local socket, whose clients only read; None: none.
       readonly_mode: Permission bits of its file: who may write the file may connect.
       readonly_group: Name of the group that its file is given to, or empty.
+      blob_budget: Bytes that chunks of large values may take on this disk.
+      blob_linger: Seconds for which chunks that no key names are kept.
       notify_keyspace_events: Which changes of keys are told on channels, in Redis's letters.
     """
 
@@ -68,6 +70,8 @@ class Settings(NamedTuple):
     readonly_socket: Path | None = None
     readonly_mode: int = 0o660
     readonly_group: str = ""
+    blob_budget: int = 10 << 30
+    blob_linger: float = 600.0
     notify_keyspace_events: str = ""
 
 
@@ -128,11 +132,12 @@ def load(flags: Mapping[str, object], env: Mapping[str, str]) -> Settings:
     return Settings(home=home, **values)
 
 
+def _dotted(name: str) -> str:
+    return name.replace("log_", "log.").replace("blob_", "blob.")
+
+
 # In the file, names before the dot are tables.
-_FILE_KEYS = {
-    name: "limits.clients" if name == "max_clients" else name.replace("log_", "log.")
-    for name in CHECKS
-}
+_FILE_KEYS = {name: "limits.clients" if name == "max_clients" else _dotted(name) for name in CHECKS}
 _BY_FILE_KEY = {key: name for name, key in _FILE_KEYS.items()}
 
 

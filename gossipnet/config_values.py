@@ -133,6 +133,29 @@ def _client_count(value: object) -> int:
     raise ValueError(f"is {value!r}: give a whole number from 1 to 100000")
 
 
+def _bytes(value: object) -> int:
+    units = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+    if isinstance(value, str):
+        number = value.strip().rstrip("BKMGTi")
+        unit = value.strip()[len(number) :]
+        if number.strip().isdecimal() and unit in units:
+            value = int(number) * units[unit]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 60:
+        return value
+    raise ValueError(f'is {value!r}: write a number of bytes, or "10GiB"')
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            value = None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e9:
+        return float(value)
+    raise ValueError("is not a number of seconds")
+
+
 CHECKS: dict[str, Callable[[object], Any]] = {
     "listen": _listen_address,
     "advertise": _dial_addresses,
@@ -149,5 +172,7 @@ CHECKS: dict[str, Callable[[object], Any]] = {
     "readonly_socket": _path,
     "readonly_mode": _mode,
     "readonly_group": _group,
+    "blob_budget": _bytes,
+    "blob_linger": _seconds,
     "notify_keyspace_events": _event_flags,
 }

@@ -129,6 +129,8 @@ async def _serve(
             durability=settings.durability,
             readonly=readonly,
         )
+        if node.blobs is not None:
+            server.service.fetch_chunks = node.blobs.fetch
         server.service.notify(settings.notify_keyspace_events)
         await nursery.start(server.run)
         _announce(settings, node, writer, trio.current_time() - began, suggest)

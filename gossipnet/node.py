@@ -23,6 +23,8 @@ from gossipnet.identity.meshsecret import read_mesh_secret
 from gossipnet.ids import LogId
 from gossipnet.io.accounts import Ledger
 from gossipnet.io.admission import Admission
+from gossipnet.io.blobkeeper import BlobKeeper
+from gossipnet.io.chunks import ChunkStore
 from gossipnet.io.driver import Driver
 from gossipnet.io.keysource import key_source
 from gossipnet.io.listener import Listener, bind
@@ -60,6 +62,7 @@ class Node:
       driver: Its engine's driver.
       epoch: Which log of this identity it writes, u32.
       listening: ``HOST:PORT`` of every socket that peers can dial.
+      blobs: Chunks of large values; None before it runs.
       advertised: ``HOST:PORT`` that the others are told.
     """
 
@@ -71,6 +74,7 @@ class Node:
         self.epoch = epoch
         self.listening = listener.addresses
         self.advertised: tuple[str, ...] = ()
+        self.blobs: BlobKeeper | None = None
 
     @property
     def engine(self) -> Engine:
@@ -199,8 +203,11 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
                 node.advertised = advertised(settings, listener)
                 driver.on_committed.append(lambda _number: _note_head(engine, lock))
                 _tell_recovery(recovered)
+                store_of_chunks = ChunkStore(settings.home, settings.blob_budget)
+                node.blobs = BlobKeeper(driver, store_of_chunks, settings.blob_linger)
                 async with trio.open_nursery() as nursery:
                     await nursery.start(driver.run)
+                    await nursery.start(node.blobs.run)
                     await nursery.start(listener.run, driver)
                     with _parting(engine, driver):
                         yield node

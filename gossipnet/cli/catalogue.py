@@ -53,6 +53,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "del": Entry("values", "delete keys"),
         "incr": Entry("values", "add to a counter"),
         "keys": Entry("values", "list keys"),
+        "blob": Entry("blob", "large values: put, get, ls, rm"),
         "call": Entry("call", "send any command to the local socket"),
         "on": Entry("on", "run a command on each change of a key or event of the mesh"),
         "template": Entry("template", "write a file from keys, again whenever they change"),

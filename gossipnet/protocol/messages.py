@@ -6,6 +6,7 @@ Knows the parts by what they understand, and nothing of what they do.
 from collections.abc import Callable
 from typing import Any
 
+from gossipnet.protocol.blobs import Blobs
 from gossipnet.protocol.broadcast import Broadcast
 from gossipnet.protocol.certificates import Certificates
 from gossipnet.protocol.detection import Detection
@@ -43,6 +44,7 @@ from gossipnet.protocol.wire import (
     Verdict,
     Want,
 )
+from gossipnet.protocol.wire_blobs import AskChunks, Chunk
 from gossipnet.protocol.wire_ranges import SpanHeads, Spans
 from gossipnet.protocol.wire_receipts import AskReceipts, Receipts
 from gossipnet.protocol.wire_talk import AskEvents, EventHeads, PushEvents
@@ -65,6 +67,7 @@ def handlers(
     relay: Relay,
     certificates: Certificates,
     board: Noticeboard,
+    blobs: Blobs,
 ) -> dict[type, Handler]:
     """For every message, whom to give it to."""
     return {
@@ -105,4 +108,6 @@ def handlers(
         PushEvents: talk.on_push,
         EventHeads: talk.on_heads,
         AskEvents: talk.on_ask,
+        AskChunks: blobs.on_ask,
+        Chunk: blobs.on_chunk,
     }

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from gossipnet.identity.home import NodeIdentity
 from gossipnet.ids import NodeId
+from gossipnet.protocol.blobs import Blobs
 from gossipnet.protocol.broadcast import Broadcast
 from gossipnet.protocol.certificates import Certificates
 from gossipnet.protocol.clockcheck import ClockWatch
@@ -107,6 +108,7 @@ class Parts:
         self.life = LinkLife(
             context, self.membership, self.overlay, self.detection, self.judgement, links
         )
+        self.blobs = Blobs(context, self.overlay, links)
         self.life.speaks += settings.rehearse
         self.clock = ClockWatch(context, links, identity)
         self.time = TimeFloor(context, links)
@@ -171,6 +173,7 @@ class Parts:
             self.relay,
             self.certificates,
             self.standing.board,
+            self.blobs,
         )
         self._wire()
 
@@ -202,7 +205,9 @@ class Parts:
         self.life.admit = lambda link, hello: self.roster.on_hello(link, hello.member)
         self.life.greeted = self._on_greeted
         self.life.ended = self._on_ended
-        self.life.busy = lambda link: self.relay.uses(link) or self.certificates.uses(link)
+        self.life.busy = lambda link: (
+            self.relay.uses(link) or self.certificates.uses(link) or self.blobs.uses(link)
+        )
         self.life.gave_up = self._on_gave_up
 
         self.roster.forward = self.spread.members
@@ -290,6 +295,7 @@ class Parts:
         self.sync.forget(link.number)
         self.relay.link_ended(link)
         self.certificates.link_ended(link)
+        self.blobs.forget(link.number)
         if link.neighbour:
             self.presence.neighbours_changed(lost=not link.parted, parted=link.parted)
 

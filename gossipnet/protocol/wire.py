@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gossipnet.errors import RemoteProtocolError
+from gossipnet.protocol.wire_blobs import BlobMessage
 from gossipnet.protocol.wire_ranges import SpanHeads, Spans
 from gossipnet.protocol.wire_receipts import AskReceipts, Receipts
 from gossipnet.protocol.wire_talk import (
@@ -338,6 +339,7 @@ AnyMessage = (
     | PushEvents
     | EventHeads
     | AskEvents
+    | BlobMessage
     | AskReceipts
     | Receipts
     | AskTraces

@@ -5,7 +5,7 @@ Knows no sockets: whoever serves them sets `Session.deliver` and closes what `Se
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gossipnet.ids import text
@@ -51,6 +51,8 @@ class Service:
       sessions: By number.
       counters: What was refused or cut off, by name.
       info: Gives lines for INFO by section: what only the process knows.
+      fetch_chunks: Given the hash of a value's chunks together and those of some of them, has
+        them fetched; how many are not here yet.
       extra_status: Rows to add to GOSSIP STATUS.
       left: Called when a client has signed this node off.
       said: Called when something waits to be sent that no commit will bring along.
@@ -85,6 +87,7 @@ class Service:
         self.sessions: dict[int, Session] = {}
         self.counters: Counter[str] = Counter()
         self.info: Callable[[], Mapping[str, Mapping[str, Any]]] = _nothing
+        self.fetch_chunks: Callable[[bytes, Sequence[bytes]], int] | None = None
         self.extra_status: Callable[[], Mapping[str, Any]] = _nothing
         self.left: Callable[[], None] = _no_one
         self.said: Callable[[], None] = _no_one

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from gossipnet.errors import UserError
 from gossipnet.identity.certificate import NODE_SECONDS
 from gossipnet.identity.enrolment import CERTIFICATE_SECONDS_MAX, ROLES_TO_INVITE
 from gossipnet.identity.revocation import REASON_MAX
@@ -21,6 +22,7 @@ _VERBS = ("relay", "read", "write", "manage")
 _USES = 10_000
 _TRACE_MS = 60_000
 _TIMEOUT = f"ERR TIMEOUT is from 1 to {_TRACE_MS} milliseconds"
+_CHUNKS = 128
 _COUNT = f"ERR the number of members is from 1 to {MEMBERS_MAX}"
 
 
@@ -77,6 +79,18 @@ def _trace(session: "Session", args: list[bytes]) -> Reply:
 
     until = session.service.now + milliseconds / 1000
     return Blocked([RECEIPTS], attempt, lambda: plain(trace.document()), until, ended=trace.close)
+
+
+def _chunks(session: "Session", args: list[bytes]) -> Reply:
+    fetch = session.service.fetch_chunks
+    if fetch is None:
+        raise CommandError("ERR this node keeps no chunks of large values")
+    if len(args) > 3 + _CHUNKS or any(len(name) != 32 for name in args[2:]):
+        raise CommandError(f"ERR hashes have 32 bytes, and {_CHUNKS} are asked for at most")
+    try:
+        return fetch(args[2], args[3:])
+    except UserError as error:
+        raise CommandError(f"MISCONF {error}") from None
 
 
 def _why(session: "Session", args: list[bytes]) -> Reply:
@@ -230,6 +244,9 @@ ROWS = [
         Command("gossip|trace", _trace, -3, "key [TIMEOUT milliseconds]",
                 "Where the newest write of a key has arrived, over which hops and when.", _SINCE,
                 "noscript no-multi", (2, 2, 1)),
+        Command("gossip|chunks", _chunks, -4, "root hash [hash ...]",
+                "Fetches chunks of a large value; how many are not here yet.", _SINCE,
+                "noscript no-multi"),
         Command("gossip|why", _why, 3, "node",
                 "Why a member is thought to be what it is, and who said so.", _SINCE, _ANY),
         Command("gossip|invite", _invite, -2, _INVITE, "A token that lets one more machine in.",
