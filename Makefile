@@ -54,17 +54,21 @@ types: $(VENV)/.installed-dev
 layers: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
-# Whole simulated meshes are one process each and need no tracing: they run beside all the rest.
+# Three runs side by side: real daemons wait more than they work, and whole simulated meshes need
+# no tracing. What each has printed is shown when all have ended.
 SIMULATED := tests/sim/test_swarm.py tests/sim/test_scenarios.py tests/sim/test_teeth.py
+PROCESSES := tests/cli tests/e2e tests/faults tests/security tests/web
+TRACED := $(BIN)/coverage run -m pytest -q $(PYTEST_ARGS)
 
 tests: $(VENV)/.installed-dev
-	@rm -f .coverage .coverage.* .tests-simulated.log
-	@$(BIN)/python -m pytest -q $(PYTEST_ARGS) $(SIMULATED) > .tests-simulated.log 2>&1 & \
-	simulated=$$!; \
-	$(BIN)/coverage run -m pytest -q $(PYTEST_ARGS) $(SIMULATED:%=--ignore=%); rest=$$?; \
-	wait $$simulated; failed=$$?; \
-	echo "simulated meshes:"; cat .tests-simulated.log; rm -f .tests-simulated.log; \
-	test $$rest -eq 0 -a $$failed -eq 0
+	@rm -f .coverage .coverage.* .tests-*.log
+	@$(BIN)/python -m pytest -q $(PYTEST_ARGS) $(SIMULATED) > .tests-simulated.log 2>&1 & simulated=$$!; \
+	$(TRACED) $(PROCESSES) > .tests-processes.log 2>&1 & processes=$$!; \
+	$(TRACED) $(SIMULATED:%=--ignore=%) $(PROCESSES:%=--ignore=%) tests; rest=$$?; \
+	wait $$simulated; simulated=$$?; wait $$processes; processes=$$?; \
+	echo "real processes:"; cat .tests-processes.log; \
+	echo "simulated meshes:"; cat .tests-simulated.log; rm -f .tests-*.log; \
+	test $$rest -eq 0 -a $$processes -eq 0 -a $$simulated -eq 0
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=$(COVERAGE_FLOOR) --format=total
 
