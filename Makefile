@@ -4,6 +4,7 @@
 #   make test          formatting, types, layers, all tests, coverage
 #   make bench         figures, side by side with installed peers
 #   make soak fuzz     the long versions of the tests
+#   make audit         known holes in what is installed here (asks for advisories, over the network)
 #   make clean         removes what these made
 
 .DEFAULT_GOAL := help
@@ -18,7 +19,7 @@ COVERAGE_FLOOR := 85
 ONCE ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint types layers tests bench soak fuzz clean
+.PHONY: help demo test lint types layers tests bench soak fuzz audit clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -82,6 +83,13 @@ soak: $(VENV)/.installed-dev
 fuzz: $(VENV)/.installed-dev
 	GOSSIPNET_FUZZ=1 $(BIN)/python -m pytest -q --timeout=3600 -k 'fuzz or hostile or arbitrary'
 
+# In an environment of its own: nothing of it is needed to run or test. What bandit looks for, `make
+# lint` finds (ruff's S rules); this asks for published advisories, which takes a network.
+audit: $(VENV)/.installed-dev
+	test -x .audit/bin/pip-audit || { $(PYTHON) -m venv .audit && .audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; }
+	$(BIN)/python -m pip freeze --exclude-editable > .audit/installed.txt
+	.audit/bin/pip-audit --no-deps --disable-pip -r .audit/installed.txt
+
 clean:
-	rm -rf $(VENV) .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .audit .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

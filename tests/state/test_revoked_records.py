@@ -166,6 +166,24 @@ def test_all_permutations_of_a_short_history(
     assert len(seen[()]) == 1
 
 
+@pytest.mark.parametrize("cut", [0, 1])
+def test_explored_revocation(cut: int) -> None:
+    """Records, two revocations, each told once or twice, in every order: one state."""
+    sites = Sites()
+    sites.C.set(b"k", b"first")
+    sites.sync("A", "C")
+    sites.C.set(b"k", b"second")
+    sites._collect("A")
+    sites._collect("C")
+    records = sites.sent["C"]
+    stated = [revoke(sites.replicas["C"], each, seen=False) for each in (cut, 2)]
+    digests = set()
+    for twice in (*records, *stated):
+        for events in itertools.permutations([*records, *stated, twice]):
+            digests.add(deliver(events).replica.state_digest())
+    assert len(digests) == 1
+
+
 def test_what_void_records_removed_is_back_and_what_they_wrote_is_gone() -> None:
     sites = Sites()
     sites.A.set(b"kept", b"value")
