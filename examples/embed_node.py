@@ -18,14 +18,15 @@ from gossipnet.state.keyspace import Keyspace
 async def main(home: str, listen: str = "127.0.0.1:0") -> None:
     """Count this start, note it in a hash, and show what the mesh knows."""
     async with gossipnet.open_node(home, listen=listen) as node:
-        # Everything in one `write` becomes durable, and visible elsewhere, together. It returns
-        # once it is on disk.
+        # Everything in one `atomically` is one record: seen as a whole, or not at all, on every
+        # node. It returns once it is on disk.
         def started(keyspace: Keyspace) -> int:
             keyspace.hash_set(b"last-start", [(node.identity.name.encode(), b"now")])
             return keyspace.increment(b"starts", 1)
 
-        starts = await node.write(started)
-        await node.set(b"greeting", b"hello from inside a program")
+        starts = await node.atomically(started)
+        await gossipnet.Register(node, "greeting").set("hello from inside a program")
+        await gossipnet.Counter(node, "greetings").add(1)  # of all nodes, each counted once
 
         print(
             f"start number {starts} of node {node.identity.name}, listening on {node.listening[0]}"

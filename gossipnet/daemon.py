@@ -23,8 +23,9 @@ from gossipnet.io.client_server import ClientServer
 from gossipnet.io.doors import read_only
 from gossipnet.io.idlememory import settle_memory
 from gossipnet.io.logs import LogWriter, log_event, set_level, start_logging, stop_logging
+from gossipnet.io.sole import sole_error
 from gossipnet.io.supervisor import Supervisor
-from gossipnet.node import GRACE_SECONDS, Node, run_node, sole_error, stop
+from gossipnet.node import GRACE_SECONDS, Node, run_node, stop
 
 Suggest = Callable[[str], str]
 Reread = Callable[[], Settings]

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import trio
 
 import gossipnet
+from gossipnet.changes import Changes, Reader
 from gossipnet.config import Settings, join_address, load, split_address
 from gossipnet.errors import ConfigError
 from gossipnet.identity.home import Home, NodeIdentity
@@ -34,6 +35,7 @@ from gossipnet.io.mending import Damage, knows_others, load_records
 from gossipnet.io.recovery import MARKER_KEY, Recovered, open_home_database
 from gossipnet.io.seeds import read_seeds
 from gossipnet.io.sockets import own_hosts
+from gossipnet.io.sole import alone
 from gossipnet.io.store import Store
 from gossipnet.protocol import kem
 from gossipnet.protocol.engine import Engine, EngineSettings
@@ -75,6 +77,7 @@ class Node:
         self.listening = listener.addresses
         self.advertised: tuple[str, ...] = ()
         self.blobs: BlobKeeper | None = None
+        self._changes = Changes(driver.engine.keyspace)
 
     @property
     def engine(self) -> Engine:
@@ -102,6 +105,27 @@ class Node:
         result = change(self.keyspace)
         await self.driver.wait_committed(self.engine.ticket())
         return result
+
+    async def atomically(self, change: Callable[[Keyspace], T]) -> T:
+        """As `write`, and everything in one record: seen as a whole, or not at all, everywhere.
+
+        If ``change`` raises, what it wrote before that stays: look before you write.
+        """
+
+        def together(keyspace: Keyspace) -> T:
+            with keyspace.atomic():
+                return change(keyspace)
+
+        return await self.write(together)
+
+    @asynccontextmanager
+    async def changes(self, prefix: bytes = b"") -> AsyncIterator[Reader]:
+        """Iterates over changes of keys that begin so, by any node, for the length of the block."""
+        reader = self._changes.open(prefix)
+        try:
+            yield reader
+        finally:
+            self._changes.close(reader)
 
     def get(self, key: bytes) -> bytes | None:
         """The string at ``key``, or None."""
@@ -160,7 +184,7 @@ async def open_node(
         "durability": durability,
         "socket": Path(os.devnull),
     }
-    with _alone():
+    with alone():
         async with run_node(load(flags, {})) as node:
             yield node
 
@@ -367,25 +391,3 @@ def _parting(engine: Engine, driver: Driver) -> Iterator[None]:
     except BaseException:
         driver.part()
         raise
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Raise a sole error as itself: whoever embeds a node need not know of its nursery."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        sole = sole_error(group)
-        if sole is None:
-            raise
-        raise sole from sole.__cause__
-
-
-def sole_error(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
-    """The one error in nested groups, or None if there are several."""
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        if len(found.exceptions) != 1:
-            return None
-        found = found.exceptions[0]
-    return found

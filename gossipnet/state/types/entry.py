@@ -75,7 +75,11 @@ class Compound:
             return "hash"
         if self.members is not None:
             return "set"
-        shown = [kind for kind, part in (self.parts or {}).items() if part.shows]
+        parts = self.parts
+        if parts is not None and len(parts) == 1:  # as nearly all are
+            for kind, part in parts.items():
+                return KINDS[kind] if part.shows else None
+        shown = [kind for kind, part in (parts or {}).items() if part.shows]
         return KINDS[min(shown)] if shown else None
 
     def field(self, name: bytes) -> Register | None:
