@@ -15,7 +15,7 @@ from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.wire_trust import NoticeIds, Notices
 
-ROOT, REVOCATION, FORK = 1, 2, 3
+ROOT, REVOCATION, FORK, FRONTIER = 1, 2, 3, 4
 """Kinds, in the order in which they must be taken: later ones are judged by earlier ones."""
 
 META = "notice/"

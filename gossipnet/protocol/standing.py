@@ -1,8 +1,8 @@
 """Who counts, and since when not: notices about trust and all that follows, under one roof.
 
 Composes `Noticeboard` (keeps and spreads signed statements), `Rooting` (versions of the root),
-`Forking` (logs of two branches), `Revoking` (what all of it means for members and links) and
-`Rebuilding` (what it means for the state).
+`Forking` (logs of two branches), `Frontiers` (what issuers know there to be), `Revoking` (what all
+of it means for members and links) and `Rebuilding` (what it means for the state).
 """
 
 from collections.abc import Callable, Mapping
@@ -17,10 +17,11 @@ from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import LogRead
 from gossipnet.protocol.forking import Forking
+from gossipnet.protocol.frontiers import Frontiers
 from gossipnet.protocol.judgement import Judgement
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member, Membership
-from gossipnet.protocol.notices import FORK, META, REVOCATION, ROOT, Noticeboard
+from gossipnet.protocol.notices import FORK, FRONTIER, META, REVOCATION, ROOT, Noticeboard
 from gossipnet.protocol.rebuilding import Rebuilding
 from gossipnet.protocol.revoking import Revoking
 from gossipnet.protocol.rooting import Rooting
@@ -78,6 +79,15 @@ class Standing:
         self.revoking = Revoking(
             context, identity, replica, membership, judgement, self.board, self.forking, links
         )
+        self.frontiers = Frontiers(
+            context,
+            identity.trust,
+            replica,
+            membership,
+            self.board,
+            self.revoking.revocations,
+            links,
+        )
         self._replica = replica
         self.board.stored = commits.hurry
         self.board.taken = self._on_taken
@@ -90,7 +100,8 @@ class Standing:
     def _on_taken(self, kinds: set[int]) -> None:
         if ROOT in kinds:
             self.rooting.apply()
-        self._settle()
+        if kinds != {FRONTIER}:
+            self._settle()
 
     def _settle(self) -> None:
         # Logs are judged while they still say how far they were applied, and end afterwards.
@@ -103,6 +114,7 @@ class Standing:
     def start(self) -> None:
         """Bring everything in line with what was loaded."""
         self._settle()
+        self.frontiers.start()
 
     def closes(self, close: Callable[[PeerLink, str], None], cease: Callable[[], None]) -> None:
         """Set what ends one link, and what ends this node's part in the mesh."""
@@ -127,5 +139,6 @@ class Standing:
             **self.revoking.status(),
             "rebuilding": self.rebuilding.active,
             "forks": len(self.forking.forks),
+            "frontier": self.frontiers.status(),
             "root": self.rooting.status(),
         }

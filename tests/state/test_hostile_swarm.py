@@ -13,7 +13,9 @@ from gossipnet.state.operations import (
     AnyOperation,
     Delete,
     HashDelete,
+    HashExpire,
     HashIncrement,
+    HashSet,
     Increment,
     ScoreIncrement,
     ScoreRemove,
@@ -159,3 +161,22 @@ def test_amounts_below_what_is_stable_are_added_up_and_count_as_before() -> None
         replica.ingest(removal, WALL)
         assert replica.keyspace.get(KEY) == b"17"
     assert plain.state_digest() == folded.state_digest()
+
+
+def test_a_value_that_a_deadline_silenced_stays_so_when_that_deadline_is_gone() -> None:
+    """A removal of the first deadline, before or after another one that has not seen the value."""
+    one, two, three = (Log(mesh().identities[number]) for number in range(3))
+    four = Log(mesh().identities[2], 8)
+    value = one.write([HashSet(KEY, [(b"f", b"v")], [])])
+    silencing = two.write([HashExpire(KEY, [b"f"], 1 << 48, [(1, 2)])], [(one.id, 2)])
+    removal = three.write([HashDelete(KEY, [b"f"], [(1, 2)])], [(two.id, 2)])
+    other = four.write([HashExpire(KEY, [b"f"], 1 << 47, [])])
+    digests = set()
+    for order in itertools.permutations([removal, other]):
+        replica = reader()
+        begin = [log.records[0] for log in (one, two, three, four)]
+        for data in (*begin, value, silencing, *order):
+            assert replica.ingest(data, WALL).status is Status.APPLIED
+        digests.add(replica.state_digest())
+        assert replica.keyspace.hash_deadline(KEY, b"f") == 1 << 47
+    assert len(digests) == 1

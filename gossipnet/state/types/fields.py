@@ -16,7 +16,7 @@ class FieldEnds:
     """For the fields of one hash that were ever given a deadline.
 
     Attributes:
-      expiries: Deadlines by field; a field that has none is not in it.
+      expiries: Deadlines by field, and values that do not vote; a field without is not in it.
       ended: Fields past their deadline.
     """
 
@@ -32,7 +32,7 @@ class FieldEnds:
     def deadline(self, name: bytes, register: Register | None) -> int:
         """When a field ends, unix ms, or `NEVER`."""
         expiry = self.expiries.get(name)
-        if expiry is None or register is None:
+        if expiry is None or register is None or not expiry.deadlines:
             return NEVER
         if any(dot not in expiry.silent for dot in register.bases()):
             return NEVER
@@ -43,18 +43,22 @@ class FieldEnds:
         return self.expiries.setdefault(name, Expiry())
 
     def replace(self, name: bytes, seen: Seen) -> None:
-        """Take away the deadlines of a field that were seen."""
+        """Take away the deadlines of a field that were seen; `tidy` afterwards."""
         expiry = self.expiries.get(name)
         if expiry is not None:
             expiry.remove(seen)
-            if not expiry.deadlines:
-                del self.expiries[name]
 
     def tidy(self, name: bytes, register: Register | None) -> None:
-        """Forget votes of values that are gone."""
+        """Forget votes of values that are gone.
+
+        A value that was silenced once stays so, also when the deadline that did it is gone: another
+        one may be on its way that has not seen the value.
+        """
         expiry = self.expiries.get(name)
         if expiry is not None:
             expiry.silent &= set(register.bases()) if register is not None else set()
+            if not expiry.deadlines and not expiry.silent:
+                del self.expiries[name]
 
     def dots_of(self, name: bytes) -> Iterator[int]:
         """Dots of a field's deadlines, and of the field if it has ended."""
