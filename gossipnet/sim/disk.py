@@ -34,6 +34,8 @@ class Disk:
       records: In the order in which they were committed.
       meta: Small named values.
       transactions: How many were made.
+      lies: It acknowledges every fsync and carries it out within the second, as disks with a
+        volatile cache do: see `begin_to_lie`.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Disk:
         self.records: list[StoredRecord] = []
         self.meta: dict[str, bytes] = {}
         self.transactions = 0
+        self.lies = False
         self._places: dict[LogId, tuple[list[int], list[int]]] = {}
         self._pending: list[Commit] = []
         self._running: list[Commit] = []
@@ -61,7 +64,7 @@ class Disk:
     def open(self, deliver: Callable[[Committed | LogRead], None]) -> None:
         """A process takes the database over; it is told of everything that gets done."""
         self._deliver = deliver
-        if self.durability == "every-second":
+        if self.durability == "every-second" or self.lies:
             self._world.after(SYNC_SECONDS, self._sync, self._life)
 
     # -- what the store does -------------------------------------------------------------------
@@ -98,7 +101,7 @@ class Disk:
     def _write(self, commits: list[Commit]) -> None:
         self.transactions += 1
         undo: dict[str, bytes | None] = {}
-        if self.durability != "always":
+        if self.durability != "always" or self.lies:
             self._unsynced.append((len(self.records), undo))
         for commit in commits:
             for record in commit.records:
@@ -150,11 +153,17 @@ class Disk:
             self._unsynced.clear()
             self._world.after(SYNC_SECONDS, self._sync, life)
 
+    def begin_to_lie(self) -> None:
+        """From now on fsyncs are lost by a power failure, and nobody can know."""
+        self.lies = True
+        self._world.after(SYNC_SECONDS, self._sync, self._life)
+
     # -- what befalls it -----------------------------------------------------------------------
 
     def crash(self, *, power: bool) -> bool:
-        """The process died, or with ``power`` the machine; returns whether anything was taken back.
+        """The process died, or with ``power`` the machine; whether anything was taken back.
 
+        Of what a disk that lies has taken back nobody is told.
         A transaction under way may or may not have reached the disk; what waited has not.
         """
         self._life += 1
@@ -171,7 +180,7 @@ class Disk:
                 self._set(name, value)
         self._unsynced.clear()
         self._index()
-        return bool(lost)
+        return bool(lost) and not self.lies
 
     def wipe(self) -> None:
         """The disk was replaced by an empty one."""
