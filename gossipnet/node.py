@@ -220,6 +220,7 @@ async def run_node(settings: Settings) -> AsyncIterator[Node]:
                     keep=home.renew,
                     ledger=Ledger(admission=admission),
                 )
+                engine.outbox = driver.outbox
                 node = Node(identity, driver, recovered.epoch, listener)
                 driver.more_status["disk_damage"] = lambda: recovered.damage.status(
                     lambda log: engine.replica.head(LogId(log))

@@ -57,8 +57,6 @@ from gossipnet.protocol.session import Session
 
 MAX_LINKS = 256
 """Links at once, half-open ones included; an engine keeps about ten, a seed is asked by more."""
-DROP_ABOVE_BYTES = 1 << 20
-"""What may be dropped is, on a link with more than this unsent: half of what ends it."""
 
 
 class Driver:
@@ -264,11 +262,14 @@ class Driver:
         link = self._links.get(effect.link)
         if link is None:
             self.counters["sends_to_ended_links"] += 1
-        elif effect.droppable and link.queued > DROP_ABOVE_BYTES:
-            self.counters["messages_dropped_slow_link"] += 1
-        elif not link.send(effect.lane, effect.payload):
+        elif not link.send(effect.lane, effect.payload, effect.droppable):
             self.counters["links_too_slow"] += 1
             link.fail("slow")
+
+    def outbox(self, number: int) -> tuple[int, int]:
+        """Bytes that wait on a link, and messages for which there was no room."""
+        link = self._links.get(number)
+        return (0, 0) if link is None else (link.queued, link.shed)
 
     def _close_link(self, effect: CloseLink) -> None:
         link = self._links.pop(effect.link, None)

@@ -11,6 +11,7 @@ engine: `LinkOwner` is all it sees of the rest.
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -23,6 +24,8 @@ from gossipnet.io.accounts import Account, LinkLimits
 from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.session import Established, Finished, Message, Refreshed, Session
 
+DROP_ABOVE_BYTES = 1 << 20
+"""What may be dropped is, on a link with more than this unsent: half of what ends it."""
 RECEIVE_BYTES = 65_536
 SEND_BYTES = 32_768
 WRITE_SECONDS = 10.0
@@ -37,6 +40,8 @@ _PUMP_BYTES = 8 * SEND_BYTES
 
 class LinkOwner(Protocol):
     """What a link tells, and asks, the driver. Every call is synchronous."""
+
+    counters: Counter[str]
 
     def wall(self) -> float:
         """Unix seconds."""
@@ -88,6 +93,7 @@ class Link:
       up: The handshake is done and the owner knows the link.
       fresh_at: Trio time of the last handshake.
       reason: Why it ended, a short word; "" while it runs.
+      shed: Messages for which its queue had no room.
       timed_out: It ended because the handshake took too long.
     """
 
@@ -110,6 +116,7 @@ class Link:
         self.reason = ""
         self.clean = False
         self.timed_out = False
+        self.shed = 0
         self.account = account or Account(LinkLimits(), trio.current_time())
         self.on_established: Callable[[], None] | None = None
         self._owner = owner
@@ -131,12 +138,21 @@ class Link:
 
     # ------------------------------------------------------------ called by the owner
 
-    def send(self, lane: Lane, payload: bytes) -> bool:
-        """Queue one message; False when the peer is so slow that the queue is full."""
+    def send(self, lane: Lane, payload: bytes, droppable: bool = False) -> bool:
+        """Queue one message; False when the peer is so slow that the queue is full.
+
+        Of gossip, and of what is ``droppable``, what has no room is dropped and counted: comparing
+        states repairs what is missed, and a slow peer keeps its link.
+        """
         if self._closing or self.reason:
             return True  # on its way out: the engine has been told, or closed it itself
-        if not self._session.send(lane, payload):
-            return False
+        late = droppable and self.queued > DROP_ABOVE_BYTES
+        if late or not self._session.send(lane, payload):
+            if lane is not Lane.GOSSIP and not droppable:
+                return False
+            self.shed += 1
+            self._owner.counters["messages_dropped_slow_link"] += 1
+            return True
         self._owner.link_dirty(self)
         return True
 

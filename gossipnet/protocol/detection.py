@@ -117,9 +117,19 @@ class Detection:
         if self._odd:
             self._ping_all()
             self._end_absences()
+        self._watch_silence()
+
+    def _watch_silence(self) -> None:
+        """Give up who was silent for too long, at the moment when it is too long."""
+        now, soonest = self._context.now, self._tick_due
         for link in list(self._links.values()):
-            if context.now - link.heard_at > self._patience(link):
+            ends = link.heard_at + self._patience(link)
+            if ends <= now:
                 self._on_silence(link)
+            else:
+                soonest = min(soonest, ends)
+        if soonest < self._tick_due:
+            self._context.timers.set("silence", soonest, self._watch_silence)
 
     def heard(self, link: PeerLink) -> None:
         """Authenticated bytes came on a link."""
@@ -162,7 +172,7 @@ class Detection:
         link.place = message.place or link.place
         if message.rtt_us and not link.measures:
             link.rtt = min(message.rtt_us, 60_000_000) / 1e6
-        self._heartbeat(link, message.total, message.vector)
+        self._heartbeat(link, message.total, message.vector, regular=not link.dialed)
 
     def on_pong(self, link: PeerLink, message: Pong) -> None:
         """Measure the round trip."""
@@ -172,10 +182,11 @@ class Detection:
             link.ping_sent_at = None
             link.place = message.place or link.place
             self.measured(link, min(sample, link.rtt or sample), link.place)
-        self._heartbeat(link, message.total, message.vector)
+        self._heartbeat(link, message.total, message.vector, regular=link.dialed)
 
-    def _heartbeat(self, link: PeerLink, total: int, vector: bytes) -> None:
-        link.beat(self._context.now)
+    def _heartbeat(self, link: PeerLink, total: int, vector: bytes, *, regular: bool) -> None:
+        if regular:  # one a second; those in between would make the gaps look irregular
+            link.beat(self._context.now)
         link.total, link.vector = total, vector
         self.compare(link)
         member = self._membership.members.get(link.node)

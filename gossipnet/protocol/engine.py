@@ -280,7 +280,7 @@ class Engine(Parts):
 
     def peers(self) -> list[dict[str, object]]:
         """Rows of ``gossipnet peers``."""
-        return self._report.peers()
+        return self._report.peers(self.outbox)
 
     def map(self) -> list[list[str]]:
         """Pairs of node ids that are neighbours."""

@@ -89,6 +89,8 @@ class Parts:
         self.replica = replica
         self.keyspace: Keyspace = replica.keyspace
         self.ready = False
+        # Set by the driver: bytes that wait on a link, and messages for which there was no room.
+        self.outbox: Callable[[int], tuple[int, int]] = lambda _link: (0, 0)
         self.left = False
         self._settings = settings
         self._digest: tuple[int, bytes] = (-1, b"")

@@ -4,6 +4,7 @@ Only reads. Keys of the rows are part of the contract: they are added, never ren
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from gossipnet import ids
 from gossipnet.errors import NotFound
@@ -153,7 +154,7 @@ class Report:
         }
         return [[ids.text(one), ids.text(other)] for one, other in sorted(pairs)]
 
-    def peers(self) -> list[dict[str, object]]:
+    def peers(self, outbox: Callable[[int], tuple[int, int]]) -> list[dict[str, object]]:
         """Open links, neighbours first."""
         links = sorted(self._links.values(), key=lambda link: (not link.neighbour, link.number))
         return [
@@ -166,10 +167,11 @@ class Report:
                 "eager": link.neighbour and (link.grafted or self._tree.carries(link)),
                 "rtt_ms": None if link.rtt is None else round(link.rtt * 1000, 3),
                 "behind": max(0, self._replica.total - link.total) if link.greeted else None,
-                "queued_bytes": 0,
+                "queued_bytes": outbox(link.number)[0],
                 "since_s": round(self._context.now - link.up_at, 3),
                 "hybrid": link.peer.hybrid,
                 "lag": link.lag.told(),
+                "shed": outbox(link.number)[1],
             }
             for link in links
         ]

@@ -230,12 +230,12 @@ class Process:
             return
         if not end.out.queue(effect.lane, effect.payload):
             self.refused_sends += 1
-            self._network.drop(end)
-            self._world.at(self._world.now, self.link_down, end, False, "too-slow")
+            if effect.lane != Lane.GOSSIP:  # of gossip, comparing repairs what is missed
+                self._network.drop(end)
+                self._world.at(self._world.now, self.link_down, end, False, "too-slow")
             return
         dirty[effect.link] = end
-        network = self._network
-        chance = network.conditions.duplicate
+        chance, network = self._network.conditions.duplicate, self._network
         if chance and effect.lane == Lane.GOSSIP and network.rng.random() < chance:
             again = network.rng.random() * 0.5
             self._world.after(again, self._send_again, end, effect)

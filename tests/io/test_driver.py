@@ -156,6 +156,29 @@ async def test_a_reader_that_stops_is_cut_and_nobody_else_waits(
     assert a.driver.counters["links_too_slow"] == 1
 
 
+async def test_gossip_for_a_reader_that_stops_is_dropped_counted_and_costs_no_link(
+    hosts: list[Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, stuck, c = hosts
+    to_stuck, _ = await a.link_to(stuck)
+    to_c, _ = await a.link_to(c)
+    waiting = trio.Event()
+    monkeypatch.setattr(stuck.driver, "room", lambda: None if waiting.is_set() else waiting)
+    for number in range(200):
+        a.send(to_stuck, bytes(60_000), Lane.GOSSIP)
+        a.send(to_c, b"news %d" % number, Lane.GOSSIP)
+        await c.engine.saw(Received, payload=b"news %d" % number)
+    queued, shed = a.driver.outbox(to_stuck)
+    assert queued < 3 << 20
+    assert 100 < shed == a.driver.counters["messages_dropped_slow_link"]
+    assert a.driver.outbox(to_c)[1] == 0
+    assert not [event for event in a.engine.inputs if isinstance(event, LinkDown)]
+    waiting.set()  # it reads again, and the link carries on
+    await stuck.engine.saw(Received, 200 - shed)
+    a.send(to_stuck, b"after all", Lane.GOSSIP)
+    await stuck.engine.saw(Received, payload=b"after all")
+
+
 async def test_a_write_has_a_deadline(hosts: list[Host], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "WRITE_SECONDS", 0.2)
     a, stuck, _ = hosts

@@ -1,5 +1,6 @@
 """One link over memory streams, where time is virtual and the peer does as it is told."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -32,6 +33,7 @@ class Owner:
         self.heard = 0
         self.downs: list[tuple[str, bool]] = []
         self.full: trio.Event | None = None
+        self.counters: Counter[str] = Counter()
 
     def wall(self) -> float:
         return WALL

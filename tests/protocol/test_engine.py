@@ -290,6 +290,7 @@ def test_rows_have_the_promised_keys() -> None:
     peer = engine.peers()[0]
     assert " ".join(peer) == (
         "name id address direction neighbour eager rtt_ms behind queued_bytes since_s hybrid lag"
+        " shed"
     )
     status = engine.status()
     for key in [

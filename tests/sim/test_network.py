@@ -2,7 +2,7 @@
 
 import pytest
 
-from gossipnet.protocol.effects import DialFailed, DialFailure, LinkDown, LinkUp, Received
+from gossipnet.protocol.effects import DialFailed, DialFailure, Lane, LinkDown, LinkUp, Received
 from gossipnet.sim.stream import RECEIVE_BUFFER
 from tests.sim.toy import act, linked, toy_world
 
@@ -169,8 +169,13 @@ def test_peer_that_never_reads_loses_its_link_instead_of_filling_memory():
     world, _network, (a, b) = toy_world(2)
     out, _ = linked(world, a, b)
     b.process.pause()
-    for _ in range(60):
+    for _ in range(60):  # gossip is dropped
         act(a, lambda engine: engine.send(out, bytes(100_000)))
+    world.run(10.0)
+    assert a.process.refused_sends > 10
+    assert a.process.engine.inputs(LinkDown) == []
+    for _ in range(60):
+        act(a, lambda engine: engine.send(out, bytes(100_000), Lane.BULK))
     world.run(20.0)
     assert a.process.engine.inputs(LinkDown) == [LinkDown(out, False, "too-slow")]
 
