@@ -127,7 +127,7 @@ class Renewal:
         if self._asking is not None:
             self._asking.forced = True
             return
-        if self.identity.issuer is None and not self._issuers():
+        if not self._renews_itself() and not self._issuers():
             raise Denied("no issuer is known here: a certificate can only be renewed by an issuer")
         self._begin(forced=True)
 
@@ -154,11 +154,21 @@ class Renewal:
         return sorted(issuers, key=lambda member: not member.reachable)
 
     def _begin(self, *, forced: bool) -> None:
-        if self.identity.issuer is not None and (not self._issuer_due() or not self._issuers()):
+        if self._renews_itself() and (not self._issuer_due() or not self._issuers()):
             self._renew_here(forced=forced)
             return
         self._asking = Asking(self._issuers(), forced)
         self._ask_next()
+
+    def _renews_itself(self) -> bool:
+        """Whether this node's own issuer key may certify it.
+
+        One that stands below another certifies no issuers, and so not the node that it lives on.
+        """
+        issuer = self.identity.issuer
+        return issuer is not None and (
+            bool(issuer.certificate.path_len) or "issuer" not in self.identity.roles
+        )
 
     def _renew_here(self, *, forced: bool) -> None:
         issuer = self.identity.issuer
@@ -187,7 +197,7 @@ class Renewal:
             asking.failures.append(f"{asking.issuer.name} cannot be reached")
         self._asking = None
         self._context.timers.cancel("renewal-answer")
-        if self.identity.issuer is not None:  # only its issuer key had to go elsewhere
+        if self._renews_itself():  # only its issuer key had to go elsewhere
             self._renew_here(forced=asking.forced)
         self._failed("; ".join(asking.failures[:4]) or "no issuer is known")
 

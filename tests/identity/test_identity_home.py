@@ -456,3 +456,23 @@ def test_expanded_entropy_makes_the_same_home(tmp_path: Path) -> None:
     for home in (one, two):
         home.found(mesh="m", name="n", passphrase=None, entropy=expand(b"same"), wall=WALL)
     assert files(one) == files(two)
+
+
+def test_the_root_renews_an_issuer_even_after_its_end(tmp_path) -> None:
+    """What docs/trust.md says to do once a year, done on time and done too late."""
+    import os
+
+    from gossipnet.identity.promotion import promote
+
+    home = Home(tmp_path / "home")
+    began = 1_800_000_000.0
+    first = home.found(mesh="m", name="a", passphrase=None, entropy=os.urandom, wall=began)
+    assert first.issuer is not None
+    for days in (300, 400, 2000):
+        wall = began + days * 86_400
+        again = promote(home, [home.root_key(None)], os.urandom, wall)
+        assert again.issuer is not None
+        assert again.issuer.key.public_key == first.issuer.key.public_key
+        assert again.issuer.certificate.not_after == int(wall) + 365 * 86_400
+        assert again.trust.verify_chain(again.chain, wall).subject == first.public_key
+        assert home.load().chain == again.chain
