@@ -16,6 +16,7 @@ NAMES = (
     "detection",
     "join",
     "idle",
+    "hostile",
 )
 
 
