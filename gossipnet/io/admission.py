@@ -8,6 +8,7 @@ members out. Loopback gets wide limits per address: all local nodes share one.
 Keeps no clock: ``now`` comes in. Knows nothing of sockets beyond the text of an address.
 """
 
+import ipaddress
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ class AdmissionLimits:
     Attributes:
       half_open: Handshakes under way in all.
       per_address: Of these, from one address.
+      per_network: Of these, from one network of the internet: an IPv4 /24, an IPv6 /56. Private
+        networks have none: there a whole mesh may start at one moment.
       rate: Handshakes per second from one address, in the long run.
       burst: And how many at once.
       loopback_per_address: Instead of ``per_address`` for 127.0.0.0/8 and ::1.
@@ -29,6 +32,7 @@ class AdmissionLimits:
 
     half_open: int = 64
     per_address: int = 4
+    per_network: int = 8
     rate: float = 5.0
     burst: float = 10.0
     loopback_per_address: int = 32
@@ -55,7 +59,8 @@ class Admission:
     """Hands out a `Ticket` per half-open connection, or refuses.
 
     Attributes:
-      refused: Refusals by reason: ``full``, ``address-full``, ``rate``, ``evicted``.
+      refused: Refusals by reason: ``full``, ``address-full``, ``network-full``, ``rate``,
+        ``evicted``.
     """
 
     def __init__(self, limits: AdmissionLimits | None = None) -> None:
@@ -63,6 +68,7 @@ class Admission:
         self.refused: Counter[str] = Counter()
         self._tickets: dict[Ticket, None] = {}
         self._per_address: Counter[str] = Counter()
+        self._per_network: Counter[str] = Counter()
         self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     @property
@@ -79,6 +85,10 @@ class Admission:
         ):
             self.refused["address-full"] += 1
             return None
+        network = network_of(address)
+        if network and self._per_network[network] >= limits.per_network:
+            self.refused["network-full"] += 1
+            return None
         if not self._spend(address, limits.loopback_rate if local else limits.rate, now):
             self.refused["rate"] += 1
             return None
@@ -88,15 +98,22 @@ class Admission:
         ticket = Ticket(address, evict)
         self._tickets[ticket] = None
         self._per_address[address] += 1
+        if network:
+            self._per_network[network] += 1
         return ticket
 
     def release(self, ticket: Ticket) -> None:
         """The connection has proved itself, or has ended. May be called twice."""
         if self._tickets.pop(ticket, self) is self:
             return
-        self._per_address[ticket.address] -= 1
-        if not self._per_address[ticket.address]:
-            del self._per_address[ticket.address]
+        for counts, name in (
+            (self._per_address, ticket.address),
+            (self._per_network, network_of(ticket.address)),
+        ):
+            if name:
+                counts[name] -= 1
+                if not counts[name]:
+                    del counts[name]
 
     def _make_room(self) -> bool:
         for ticket in self._tickets:
@@ -117,3 +134,15 @@ class Admission:
         if len(self._tokens) > self.limits.addresses:
             self._tokens.popitem(last=False)
         return allowed
+
+
+def network_of(address: str) -> str:
+    """What one customer may have all of: an IPv4 /24, an IPv6 /56; empty for other networks."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    if not parsed.is_global:
+        return ""
+    bits = 24 if parsed.version == 4 else 56
+    return str(ipaddress.ip_network((parsed, bits), strict=False))
