@@ -13,8 +13,7 @@ import hiredis
 import pytest
 import redis
 from conftest import need
-from mesh_harness import Daemon, eventually, running_mesh
-from redis.cache import CacheConfig
+from mesh_harness import Daemon, running_mesh
 
 pytestmark = pytest.mark.e2e
 HERE = Path(__file__).parent
@@ -76,20 +75,6 @@ def test_redis_py(daemon: Daemon, protocol: int) -> None:
     client.close()
 
 
-def test_redis_py_caches_on_the_client_s_side(daemon: Daemon) -> None:
-    path = str(daemon.socket)
-    caching = redis.Redis(unix_socket_path=path, protocol=3, cache_config=CacheConfig())
-    with caching as client, redis.Redis(unix_socket_path=path) as other:
-        other.set("cached", "1")
-        assert client.get("cached") == b"1"
-        before = other.info("stats")["total_commands_processed"]
-        assert client.get("cached") == b"1"
-        # But for INFO itself nobody was asked.
-        assert other.info("stats")["total_commands_processed"] == before + 1
-        other.set("cached", "2")
-        eventually(lambda: client.get("cached") == b"2", "the cached value is forgotten")
-
-
 def test_hiredis(daemon: Daemon) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
@@ -115,6 +100,13 @@ def test_hiredis(daemon: Daemon) -> None:
         assert list(call("SMEMBERS", "hi:set")) == [b"m"]
         assert call("GET", "hi:none") is None
         assert isinstance(call("LPUSH", "hi:s", "x"), hiredis.ReplyError)
+        assert call("CLIENT", "TRACKING", "ON") == b"OK"
+        assert call("GET", "hi:cached") is None
+        daemon.do("SET", "hi:cached", "1")
+        while (pushed := reader.gets()) is False:
+            reader.feed(connection.recv(65536))
+        assert isinstance(pushed, hiredis.PushNotification)
+        assert list(pushed) == [b"invalidate", [b"hi:cached"]]
 
 
 @pytest.mark.parametrize("protocol", ["-2", "-3"])
