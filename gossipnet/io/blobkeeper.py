@@ -15,12 +15,16 @@ from gossipnet.errors import StoreError
 from gossipnet.io.chunks import PREFIX, ChunkStore, Manifest, read_manifest
 from gossipnet.io.driver import Driver
 from gossipnet.io.logs import log_event
-from gossipnet.protocol.blobs import HOLDERS
+from gossipnet.protocol.blobs import HOLDERS, WANTED_MAX
 
 EVERY_SECONDS = 2.0
 SOON_SECONDS = 0.3
 """Between two looks at what should be here, when there is nothing to get and when there is."""
 SERVED_AT_ONCE = 256
+IN_HAND = 128
+"""Chunks asked for or waiting for the disk at a time: no more come than it takes."""
+WRITERS = 4
+"""Chunks written at a time: their fsyncs share what the disk has to do for each."""
 
 T = TypeVar("T")
 
@@ -40,11 +44,11 @@ class BlobKeeper:
         self._linger = linger
         self._counters: Counter[str] = Counter()
         self._asked, self._to_serve = trio.open_memory_channel[tuple[int, bytes]](SERVED_AT_ONCE)
-        self._got, self._to_keep = trio.open_memory_channel[tuple[bytes, bytes]](SERVED_AT_ONCE)
+        self._got, self._to_keep = trio.open_memory_channel[tuple[bytes, bytes]](IN_HAND)
         self._arrived: set[bytes] = set()  # and not on disk yet
         self._unnamed: dict[bytes, float] = {}
         self._bytes = 0
-        self._limiter = trio.CapacityLimiter(2)
+        self._limiter = trio.CapacityLimiter(WRITERS + 2)
         blobs = driver.engine.blobs
         blobs.serve, blobs.keep = self._serve, self._keep
         driver.more_status["blobs"] = self.status
@@ -69,7 +73,8 @@ class BlobKeeper:
         """Serve and keep until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._serve_all)
-            nursery.start_soon(self._keep_all)
+            for _each in range(WRITERS):
+                nursery.start_soon(self._keep_all)
             task_status.started()
             while True:
                 more = await self._look_after()
@@ -97,11 +102,8 @@ class BlobKeeper:
     # -- getting -------------------------------------------------------------------------------
 
     def _keep(self, name: bytes, data: bytes) -> None:
-        try:
-            self._got.send_nowait((name, data))
-            self._arrived.add(name)
-        except trio.WouldBlock:
-            self._counters["chunks_dropped"] += 1
+        self._got.send_nowait((name, data))  # there is room: see `_want`
+        self._arrived.add(name)
 
     async def _keep_all(self) -> None:
         async for name, data in self._to_keep:
@@ -124,7 +126,8 @@ class BlobKeeper:
     def _want(self, root: bytes, hashes: list[bytes]) -> None:
         engine = self._driver.engine
         holders = [m for m in engine.distance.owners(root, HOLDERS) if m.id != engine.membership.me]
-        engine.blobs.want(hashes, holders)
+        under_way = WANTED_MAX - engine.blobs.room + len(self._arrived)
+        engine.blobs.want(hashes[: max(0, IN_HAND - under_way)], holders)
         self._driver.flush()
 
     def _failed(self, error: StoreError) -> None:
