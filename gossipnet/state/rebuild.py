@@ -16,7 +16,14 @@ from gossipnet.ids import LogId
 from gossipnet.state import fingerprint, record
 from gossipnet.state.authority import may_write, renew_author
 from gossipnet.state.logs import Log
-from gossipnet.state.operations import Body, OpenLog, Renew, decode_body_untrusted
+from gossipnet.state.operations import (
+    Body,
+    GroupCreate,
+    OpenLog,
+    Renew,
+    SketchAdd,
+    decode_body_untrusted,
+)
 from gossipnet.state.record import Record
 
 if TYPE_CHECKING:
@@ -49,6 +56,7 @@ class Rebuild:
         self._fresh = replica.keyspace.blank()
         self._done: dict[LogId, int] = {}
         self._authors: dict[LogId, Log] = {}
+        self._missed: set[bytes] = set()
         self.keys: set[bytes] = set()
         self.replayed = 0
 
@@ -68,7 +76,16 @@ class Rebuild:
             for log in self._replica.logs.by_number
             if self._done.get(log.id, 0) < log.head
         ]
-        return [] if not left or self._from_memory(left, self._replay) else left
+        if left and not self._from_memory(left, self._replay):
+            return left
+        if not self._missed:
+            return []
+        # Somebody names what is stale in a key that no stale record is about: once more, with it.
+        self.keys |= self._missed
+        self._missed = set()
+        self._fresh = self._replica.keyspace.blank()
+        self._done, self._authors = {}, {}
+        return self.wanted()
 
     def feed(self, data: bytes) -> None:
         """One record of what `wanted` asked for."""
@@ -146,6 +163,7 @@ class Rebuild:
         renew_author(author, body, self._trust)
         if taken.seq >= log.void_from or not may_write(author, taken, body):
             return True
+        self._missed |= self._naming_stale(taken, body)
         if self.keys.isdisjoint(keys_of(body)):
             return True
         by_id = logs.by_id
@@ -154,6 +172,23 @@ class Rebuild:
             if getattr(operation, "key", None) in self.keys:
                 self._replica.poison.apply(self._fresh.apply, operation, table, taken.seq, place)
         return True
+
+    def _naming_stale(self, taken: Record, body: Body) -> set[bytes]:
+        """Further keys with operations to which it matters whether a dot that they name is void."""
+        stale = self._replica.voids.stale
+        found: set[bytes] = set()
+        for operation in body.operations:
+            if isinstance(operation, GroupCreate):
+                dots = operation.generations
+            elif isinstance(operation, SketchAdd):
+                dots = operation.begun
+            else:
+                continue
+            for ref, seq, _place in dots if operation.key not in self.keys else ():
+                held = stale.get(LogId(body.logs[ref - 1][0]) if ref else taken.log)
+                if held is not None and held.first <= seq <= held.last:
+                    found.add(operation.key)
+        return found
 
     def _end_of(self, log: LogId) -> int:
         known = self._replica.logs.by_id.get(log)
