@@ -42,6 +42,7 @@ class Door:
       issuer: Who must answer; None until the preamble is complete.
       link: Over which it is relayed; None before, and when it is answered here.
       here: This node answers.
+      unanswered: What was passed on, while nothing has come back: it can be passed on once more.
     """
 
     address: str
@@ -50,6 +51,7 @@ class Door:
     issuer: NodeId | None = None
     link: int | None = None
     here: bool = False
+    unanswered: bytes | None = b""
 
 
 class Relay:
@@ -180,6 +182,8 @@ class Relay:
         assert door.link is not None
         data = bytes(door.waiting)
         door.waiting.clear()
+        if door.unanswered is not None:
+            door.unanswered += data
         self._send_pieces(door.link, join, data, back=False)
 
     def _send_pieces(self, link: int, circuit: int, data: bytes, *, back: bool) -> None:
@@ -204,10 +208,27 @@ class Relay:
         for join, door in list(self._doors.items()):
             if door.link == link.number:
                 door.link = None
-                self._end(join, "joins_cut_off")
+                self._again(join, door)
         for key in [key for key in self._circuits if key[0] == link.number]:
             del self._circuits[key]
             self.reception.forget(key)
+
+    def _again(self, join: int, door: Door) -> None:
+        """The link is gone; if the issuer has said nothing yet, begin anew over another.
+
+        Where both sides dial at one moment, one of the two links ends as soon as it is up.
+        """
+        said, door.unanswered = door.unanswered, None
+        member = None if door.issuer is None else self._membership.members.get(door.issuer)
+        if said is None or member is None:
+            self._end(join, "joins_cut_off")
+            return
+        door.waiting[:0] = said
+        link = self._overlay.linked(member.id)
+        if link is not None and link.greeted:
+            self._connect(join, door, link)
+        elif link is None and not self._overlay.dial(member, "relay"):
+            self._end(join, "joins_cut_off")
 
     def uses(self, link: PeerLink) -> bool:
         """Whether a newcomer is served over this link, or will be."""
@@ -246,6 +267,7 @@ class Relay:
         if message.back:
             door = self._doors.get(message.circuit)
             if door is not None and door.link == link.number:
+                door.unanswered = None
                 self._context.effects.append(JoinSend(message.circuit, message.data))
         else:
             self.reception.received((link.number, message.circuit), message.data)
