@@ -55,6 +55,8 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "keys": Entry("values", "list keys"),
         "blob": Entry("blob", "large values: put, get, ls, rm"),
         "call": Entry("call", "send any command to the local socket"),
+        "proxy": Entry("proxy", "the local socket over loopback TCP, behind a password"),
+        "dns": Entry("dns", "answer DNS questions about members and services"),
         "on": Entry("on", "run a command on each change of a key or event of the mesh"),
         "template": Entry("template", "write a file from keys, again whenever they change"),
         "shell": Entry("shell", "a prompt with history and completion"),

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from gossipnet.cli.connection import open_client
-from gossipnet.cli.options import Command, add_socket
+from gossipnet.cli.options import Command, add_socket, listen_address
 from gossipnet.cli.terminal import plain, say
 from gossipnet.config import split_address
 from gossipnet.errors import UsageError, UserError
@@ -35,7 +35,10 @@ Facts = dict[str, Any]
 def _configure(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--listen", metavar="HOST:PORT", help="answer scrapes over HTTP until Ctrl-C"
+        "--listen",
+        type=listen_address,
+        metavar="HOST:PORT",
+        help="answer scrapes over HTTP until Ctrl-C",
     )
     where.add_argument(
         "--write", metavar="FILE", type=Path, help="for node_exporter's textfile collector"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from gossipnet.config import Settings, home_path, load, nearest
+from gossipnet.config import Settings, home_path, load, nearest, split_address
 from gossipnet.errors import UsageError
 
 
@@ -77,6 +77,15 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--socket", metavar="PATH", help="local socket (default HOME/gossipnet.sock)"
     )
+
+
+def listen_address(written: str) -> str:
+    """``HOST:PORT`` as it is, for argparse; its complaint otherwise."""
+    try:
+        split_address(written)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return written
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:

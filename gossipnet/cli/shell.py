@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from gossipnet.cli.call import formatted, raw_lines
 from gossipnet.cli.connection import open_client
 from gossipnet.cli.options import Command, add_socket, home_of
-from gossipnet.cli.shellwords import BadQuotes, split_words
 from gossipnet.cli.terminal import colour, put, put_bytes, put_json, quoted, say
 from gossipnet.errors import DaemonNotRunning, TimedOut
+from gossipnet.resp.parser import ProtocolError, split_words
 
 if TYPE_CHECKING:
     from gossipnet.client import Client, Watch
@@ -93,9 +93,9 @@ class Shell:
         from gossipnet.client import ReplyError
 
         try:
-            words = split_words(line)
-        except BadQuotes as error:
-            say(f"{error}")
+            words = split_words(line.strip().encode("utf-8", "surrogateescape"))
+        except ProtocolError:
+            say("the quotes of this line do not match")
             return False, True
         if not words:
             return True, True

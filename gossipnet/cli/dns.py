@@ -1,0 +1,69 @@
+"""``gossipnet dns``: members and services by name, for programs that know only DNS."""
+
+import argparse
+import signal
+
+from gossipnet.cli.connection import open_client
+from gossipnet.cli.options import Command, add_socket, listen_address
+from gossipnet.cli.terminal import put, say
+from gossipnet.config import split_address
+from gossipnet.errors import UserError
+
+_LISTEN = "127.0.0.1:8653"
+_ASK_SECONDS = 2.0
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--listen",
+        type=listen_address,
+        default=_LISTEN,
+        metavar="HOST:PORT",
+        help=f"for UDP and TCP ({_LISTEN})",
+    )
+    add_socket(parser)
+
+
+def _execute(arguments: argparse.Namespace) -> int:
+    host, port = split_address(arguments.listen)
+    try:
+        from gossipnet.io.dns import Book, run_dns
+    except ImportError:
+        raise UserError("DNS needs dnspython: pip install 'gossipnet[dns]' brings it") from None
+    import trio
+
+    book = Book(lambda: open_client(arguments, timeout=_ASK_SECONDS))
+
+    def started(port: int) -> None:
+        put(f"{host}:{port}")
+        say("answers NAME.mesh.gossipnet and SERVICE.service.gossipnet; Ctrl-C ends it")
+
+    async def main() -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(run_dns, book, host, port, started)
+                async for _ in signals:
+                    nursery.cancel_scope.cancel()
+                    return
+
+    try:
+        trio.run(main)
+    except BaseExceptionGroup as group:
+        error = group.exceptions[0]
+        if isinstance(error, OSError):
+            raise UserError(f"{arguments.listen} cannot be listened on: {error.strerror}") from None
+        raise
+    return 0
+
+
+COMMANDS = {
+    "dns": Command(
+        _configure,
+        _execute,
+        "gossipnet dns\n"
+        "dig @127.0.0.1 -p 8653 atlas.mesh.gossipnet\n"
+        "gossipnet call SADD service:web 192.0.2.7:80 && "
+        "dig @127.0.0.1 -p 8653 web.service.gossipnet SRV",
+        json=False,
+    )
+}
