@@ -38,7 +38,7 @@ _REASONS: dict[str, str] = {
     "debug pfdebug pfselftest": _DEBUG,
     "shutdown": _STOP,
     "substr": "it is deprecated; use GETRANGE",
-    "stralgo lcs": "it is not needed for replicated state; GET both values and compare them",
+    "stralgo": "Redis removed it; use LCS",
     "ssubscribe sunsubscribe spublish pubsub|shardchannels pubsub|shardnumsub": _SHARDS,
     "increx": "use INCRBY, then EXPIRE",
     "vadd vcard vdim vemb vgetattr vinfo vlinks vrandmember vrem vsetattr vsim": _VECTOR,

@@ -125,6 +125,7 @@ _MAKERS: dict[str, Make] = {
     "many": _one_of("100"),
     "now": _one_of("*"),
     "latest": _one_of("$"),
+    "min-match-len": _one_of("0", "1", "2", "-1"),
     "zero": _one_of("0"),
     "longest": _one_of("1", "2", "5"),
     "maxmemory": _one_of("maxmemory"),
@@ -138,7 +139,7 @@ _BY_CHANCE = frozenset(
 """Comparable only if they take all there is, so nothing is left out or made odd."""
 _COUNTED = frozenset({"numkeys", "numfields"})
 _KEY_WORDS = frozenset(
-    ["key", "newkey", "destkey", "sourcekey", "source", "destination", "dst", "src"]
+    ["key", "newkey", "destkey", "sourcekey", "source", "destination", "dst", "src", "key1", "key2"]
 )
 
 

@@ -6,6 +6,7 @@ this node's view, SETRANGE and APPEND replace the whole value.
 
 from typing import TYPE_CHECKING
 
+from gossipnet.resp.commands import longest_common
 from gossipnet.resp.numbers import decimal, integer
 from gossipnet.resp.options import DEADLINES, SYNTAX, check_writable, deadline
 from gossipnet.resp.replies import OK, CommandError, Reply
@@ -274,5 +275,6 @@ ROWS = [
             "Takes a number away; additions of all nodes sum up.", "1.0.0", _ADD, KEY),
     Command("incrbyfloat", _incrbyfloat, 3, "key increment",
             "Adds a decimal fraction; additions of all nodes sum up.", "2.6.0", _ADD, KEY),
+    *longest_common.ROWS,
 ]
 # fmt: on
