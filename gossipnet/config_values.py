@@ -22,6 +22,12 @@ def split_address(written: str, default_port: int = DEFAULT_PORT) -> tuple[str, 
         if not closed or (rest and not rest.startswith(":")):
             raise ValueError(f"{written!r} is not an address: an IPv6 host is written [HOST]:PORT")
         port = rest[1:]
+    elif written.count(":") > 1 and len(last := written.rpartition(":")[2]) > 3 and last.isdigit():
+        bare = written.rpartition(":")[0]
+        raise ValueError(
+            f"is {last[:5]} in {written[:60]!r} a port? An IPv6 host has brackets: write "
+            f"[{bare[:45]}]:{last[:5]}, or [{written[:60]}] without a port"
+        )
     elif written.count(":") == 1:
         host, _, port = written.partition(":")
     if len(host) > 253 or any(not letter.isprintable() or letter.isspace() for letter in host):

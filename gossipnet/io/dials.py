@@ -20,6 +20,22 @@ MAX_DIALS = 32
 _SPEECHLESS = frozenset({"broken", "closed", "truncated", "handshake-timeout", "shutdown"})
 
 
+_HUNG_UP = (
+    "it hung up during the handshake ({}): most likely it is no gossipnet, or of another mesh, or "
+    "has a mesh secret that this node lacks; or it has too many links and will take one later"
+)
+_LIKELY = {
+    "broken": _HUNG_UP.format("broken"),
+    "closed": _HUNG_UP.format("closed"),
+    "truncated": _HUNG_UP.format("truncated"),
+    "refused": "it refused this node's certificate (refused): `gossipnet log` there tells why; "
+    "most likely it has expired, or this node was revoked",
+    "handshake-timeout": "it connected and then said nothing (handshake-timeout): most likely "
+    "something else listens there, or the machine is overloaded",
+}
+"""What people read instead of a word; it stays in it, for searching."""
+
+
 class DialOwner(LinkOwner, Protocol):
     """What dials ask of the driver."""
 
@@ -90,4 +106,4 @@ class Dials:
         """A dialled link ended before it was up."""
         self.under_way -= 1
         failure = DialFailure.UNREACHABLE if reason in _SPEECHLESS else DialFailure.HANDSHAKE
-        self._owner.feed(DialFailed(dial, failure, reason))
+        self._owner.feed(DialFailed(dial, failure, _LIKELY.get(reason, reason)))

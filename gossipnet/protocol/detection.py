@@ -187,6 +187,9 @@ class Detection:
     def _heartbeat(self, link: PeerLink, total: int, vector: bytes, *, regular: bool) -> None:
         if regular:  # one a second; those in between would make the gaps look irregular
             link.beat(self._context.now)
+            # What was here a whole heartbeat ago and is not there yet is more than on its way.
+            own = self.state()[0]
+            link.behind, link.was_here = max(0, link.was_here - total), own
         link.total, link.vector = total, vector
         self.compare(link)
         member = self._membership.members.get(link.node)

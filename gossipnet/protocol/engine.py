@@ -17,6 +17,7 @@ from gossipnet.protocol.effects import (
     JoinClosed,
     JoinOpened,
     JoinReceived,
+    Lane,
     LinkDown,
     LinkUp,
     LogRead,
@@ -28,7 +29,7 @@ from gossipnet.protocol.parts import Parts
 from gossipnet.protocol.receipts import Wait
 from gossipnet.protocol.settings import EngineSettings
 from gossipnet.protocol.tracing import Trace
-from gossipnet.protocol.wire import Hello, decode_untrusted
+from gossipnet.protocol.wire import Hello, PushMembers, decode_untrusted
 from gossipnet.protocol.wire_newer import unknown_kind
 from gossipnet.protocol.wire_trust import NoticeIds, Notices
 
@@ -263,6 +264,11 @@ class Engine(Parts):
         self.overlay.stopped = True
         self.presence.depart(status)
         self.spread.say_members()
+        for link in self.links.values():  # one that came up just now carries no gossip yet
+            if link.greeted and not link.neighbour:
+                self.context.send(
+                    link.number, Lane.CONTROL, PushMembers([self.membership.own.entry])
+                )
         self.life.close_all(reason)
 
     def members_table(self) -> list[dict[str, object]]:

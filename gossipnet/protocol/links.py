@@ -48,6 +48,8 @@ class PeerLink:
       gap_mean, gap_deviation: Of the times between arrivals, in seconds.
       total: Records the peer had applied when it last said.
       vector: First 8 bytes of the digest it last said.
+      behind: Records that the peer lacks beyond those that are on their way.
+      was_here: Records applied here at the heartbeat before.
       differs_since: ``now`` since when its digest differs from ours; None while equal.
       lag: How long records took that came on it.
       clock_base: Peer's wall clock minus our monotonic clock, seconds: our own wall clock may be
@@ -91,6 +93,8 @@ class PeerLink:
     ping_sent_at: float | None = None
     observed: str = ""
     chosen: bool = False
+    behind: int = 0
+    was_here: int = 0
     lag: Lag = field(default_factory=Lag)
     serving: dict[int, "Serving"] = field(default_factory=dict)
 

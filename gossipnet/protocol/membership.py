@@ -58,6 +58,7 @@ class Member:
       suspected: There are valid accusations, but no verdict.
       revoked: A revocation strikes it; nothing it says counts.
       suspended: It signed contradictory records; nothing it says counts until somebody decides.
+      unheard: It is known from an earlier run only: no member of the mesh has been met since.
       since: ``now`` when its state last changed.
       decisive: Its newest record answers whether it lives: the others wait for it.
       rtt: Smoothed round trip in seconds, None when never measured.
@@ -78,6 +79,7 @@ class Member:
     suspected: bool = False
     revoked: bool = False
     suspended: bool = False
+    unheard: bool = False
     decisive: bool = False
     since: float = 0.0
     rtt: float | None = None
@@ -97,7 +99,7 @@ class Member:
             return "dead"
         if self.body.status == AWAY:
             return "away"
-        return "suspect" if self.suspected else "alive"
+        return "suspect" if self.suspected or self.unheard else "alive"
 
     @property
     def gone(self) -> bool:
@@ -211,24 +213,6 @@ class Membership:
             (member.id[:16], member.body.incarnation, member.body.serial)
             for member in self.members.values()
         ]
-
-    def newer_than(
-        self, heads: Iterable[tuple[bytes, int, int]]
-    ) -> tuple[list[MemberEntry], list[bytes]]:
-        """Compare with a peer's heads: entries it lacks, and prefixes of which it knows more."""
-        theirs = {prefix: (incarnation, serial) for prefix, incarnation, serial in heads}
-        entries: list[MemberEntry] = []
-        for member in self.members.values():
-            known = theirs.get(member.id[:16])
-            if known is None or known < (member.body.incarnation, member.body.serial):
-                entries.append(member.entry)
-        wanted = [
-            prefix
-            for prefix, version in theirs.items()
-            if (mine := self.find(prefix)) is None
-            or (mine.body.incarnation, mine.body.serial) < version
-        ]
-        return entries, wanted
 
     # -- own record ----------------------------------------------------------------------------
 
@@ -391,8 +375,9 @@ class Membership:
                 continue
             try:
                 entry = decoder.decode(meta[name])
-                if decode_member_untrusted(entry.body).node != self.me:
-                    self.admit(entry)
+                others = decode_member_untrusted(entry.body).node != self.me
+                if others and (member := self.admit(entry)) is not None:
+                    member.unheard = True
             except (*UNREADABLE, RemoteProtocolError, BadSignature):
                 self._context.counters["members_unreadable"] += 1
                 unreadable.append(name)

@@ -92,6 +92,7 @@ class Parts:
         # Set by the driver: bytes that wait on a link, and messages for which there was no room.
         self.outbox: Callable[[int], tuple[int, int]] = lambda _link: (0, 0)
         self.left = False
+        self._met = False
         self._settings = settings
         self._digest: tuple[int, bytes] = (-1, b"")
         self._overtaken = 0
@@ -274,6 +275,10 @@ class Parts:
     # -- what the parts tell each other --------------------------------------------------------
 
     def _on_greeted(self, link: PeerLink, hello: Hello) -> None:
+        if not self._met:  # from now on there is news of whoever is gone
+            self._met = True
+            for member in self.membership.members.values():
+                member.unheard = False
         self.presence.observed()
         self.clock.look()
         if hello.members != self._tables() and link.dialed:

@@ -127,7 +127,8 @@ class Report:
     def _member(self, member: Member) -> dict[str, object]:
         me = member.id == self._membership.me
         rtt, measured = (None, False) if me else self._distance.rtt(member)
-        behind = None if member.total is None else max(0, self._replica.total - member.total)
+        link = self._overlay.linked(member.id)
+        behind = link.behind if link is not None and link.greeted else None
         return {
             "name": member.name,
             "id": ids.text(member.id),
@@ -166,7 +167,7 @@ class Report:
                 "neighbour": link.neighbour,
                 "eager": link.neighbour and (link.grafted or self._tree.carries(link)),
                 "rtt_ms": None if link.rtt is None else round(link.rtt * 1000, 3),
-                "behind": max(0, self._replica.total - link.total) if link.greeted else None,
+                "behind": link.behind if link.greeted else None,
                 "queued_bytes": outbox(link.number)[0],
                 "since_s": round(self._context.now - link.up_at, 3),
                 "hybrid": link.peer.hybrid,

@@ -60,13 +60,31 @@ class Roster:
 
     def on_heads(self, link: PeerLink, message: MemberHeads) -> None:
         """Answer with what the peer lacks, and ask for what we lack."""
-        entries, wanted = self._membership.newer_than(message.heads)
+        entries, wanted = self._newer_than(message.heads)
         self._send(link, entries)
         for start in range(0, len(wanted), ASKED_AT_ONCE):
             self._ask(link, wanted[start : start + ASKED_AT_ONCE])
         if message.reply:
             self.compare(link)
         self.tell_accusations(link)
+
+    def _newer_than(
+        self, heads: Iterable[tuple[bytes, int, int]]
+    ) -> tuple[list[MemberEntry], list[bytes]]:
+        """Compare with a peer's heads: entries it lacks, and prefixes of which it knows more."""
+        theirs = {prefix: (incarnation, serial) for prefix, incarnation, serial in heads}
+        entries: list[MemberEntry] = []
+        for member in self._membership.members.values():
+            known = theirs.get(member.id[:16])
+            if known is None or known < (member.body.incarnation, member.body.serial):
+                entries.append(member.entry)
+        wanted = [
+            prefix
+            for prefix, version in theirs.items()
+            if (mine := self._membership.find(prefix)) is None
+            or (mine.body.incarnation, mine.body.serial) < version
+        ]
+        return entries, wanted
 
     def on_ask(self, link: PeerLink, message: AskMembers) -> None:
         """Send these records; to whom they are new also what is held against anybody."""
