@@ -12,6 +12,7 @@ from gossipnet.resp.options import DEADLINES, SYNTAX, check_writable, deadline
 from gossipnet.resp.replies import OK, CommandError, Reply
 from gossipnet.resp.table import HEAVY, KEY, KEYS, Command
 from gossipnet.state.errors import WrongType
+from gossipnet.state.types.register import Register
 from gossipnet.state.writer import VALUE_MAX
 
 if TYPE_CHECKING:
@@ -91,7 +92,13 @@ def _psetex(session: "Session", args: list[bytes]) -> Reply:
 
 def _mget(session: "Session", args: list[bytes]) -> Reply:
     keyspace = session.keyspace
-    return [keyspace.text(key) if keyspace.type_of(key) == "string" else None for key in args[1:]]
+    held = keyspace.entries.get
+    return [
+        entry.value  # as nearly all are
+        if type(entry := held(key)) is Register and entry.cells is None
+        else (keyspace.text(key) if keyspace.type_of(key) == "string" else None)
+        for key in args[1:]
+    ]
 
 
 def _pairs(args: list[bytes], command: str) -> list[tuple[bytes, bytes]]:
