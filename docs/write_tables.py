@@ -1,7 +1,8 @@
 """Writes the parts of the documents that follow from the code: ``python docs/write_tables.py``.
 
-`docs/commands.md` as a whole, and in `docs/protocol.md` the tables of messages, signed statements
-and operations. `tests/house/test_generated_pages.py` fails when the pages have fallen behind.
+`docs/commands.md`, `docs/cli.md` and the man page as a whole, and in `docs/protocol.md` the tables
+of messages, signed statements and operations. `tests/house/test_generated_pages.py` fails when the
+pages have fallen behind.
 """
 
 import re
@@ -9,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+from write_shell import cli_page, man_page
 
 from gossipnet.protocol import wire, wire_receipts, wire_talk, wire_trace, wire_trust
 from gossipnet.resp.catalogue import FAMILIES, REFUSED
@@ -137,7 +139,12 @@ def _command(row: Command) -> str:
     return f"| `{usage}` | {row.summary} | {row.since} |"
 
 
-PAGES = {"commands.md": commands_page, "protocol.md": protocol_page}
+PAGES = {
+    "commands.md": commands_page,
+    "protocol.md": protocol_page,
+    "cli.md": cli_page,
+    "../deploy/man/gossipnet.1": man_page,
+}
 
 
 def main() -> None:
