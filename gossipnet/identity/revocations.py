@@ -83,6 +83,8 @@ class Revocations:
     def strikes(self, node: NodeId, chain: Iterable[bytes]) -> bool:
         """Whether a node that shows this chain does not count, for whatever reason."""
         held = tuple(chain)
+        if not self._all and self.trust.root_version == 1:
+            return False  # nothing was ever taken back
         return bool(self.against(node, held)) or any(
             self.trust.withdrawn(fingerprint) for fingerprint, _below in self.trust.steps(held[-1:])
         )

@@ -20,10 +20,10 @@ from gossipnet.identity.signing import Domain, sign, verify
 from gossipnet.identity.trust import Trust
 from gossipnet.ids import NodeId
 from gossipnet.protocol.context import Context
+from gossipnet.protocol.memberentry import body_of, kept
 from gossipnet.protocol.wire import (
     MemberBody,
     MemberEntry,
-    decode_member_untrusted,
     encode,
 )
 from gossipnet.protocol.wire_types import UNREADABLE
@@ -85,6 +85,7 @@ class Member:
     rtt: float | None = None
     total: int | None = None
     neighbours: frozenset[bytes] = field(default=frozenset())
+    number: int = 0
 
     @property
     def state(self) -> str:
@@ -140,11 +141,12 @@ class Membership:
         self._chains: dict[tuple[bytes, ...], Certificate] = {}
         self.incarnation = 0
         self._serial = 0
-        self._alive: int | None = None
+        self._alive = 0
+        self._counted: dict[NodeId, bool] = {}
+        self._lost: dict[NodeId, Member] = {}
+        self._topology = 0
         self._edges: dict[NodeId, int] = {}
-        self.topology = 0
-        """Changes whenever somebody's neighbours do, or whether it can be reached."""
-        self._lost: list[Member] = []
+        self._edges_due: dict[NodeId, Member] = {}
         self.addresses: tuple[str, ...] = ()
         self.place: list[int] = []
         self.status = ALIVE
@@ -172,35 +174,37 @@ class Membership:
 
     def alive_count(self) -> int:
         """Members that are neither dead, away nor left, this one included."""
-        if self._alive is None:
-            self._count()
-        return self._alive or 0
+        return self._alive
 
     def unreachable(self) -> list[Member]:
         """Members that are dead or away, but did not leave."""
-        if self._alive is None:
-            self._count()
-        return self._lost
+        return list(self._lost.values())
 
     def judged(self, member: Member) -> None:
-        """It was declared dead: count anew."""
-        self._alive = None
-        self._note_edges(member)
+        """A member's record or its state has changed: count anew."""
+        reachable = member.reachable
+        if reachable != self._counted.get(member.id, False):
+            self._counted[member.id] = reachable
+            self._alive += 1 if reachable else -1
+        if reachable or member.gone:
+            self._lost.pop(member.id, None)
+        else:
+            self._lost[member.id] = member
+        self._edges_due[member.id] = member
 
-    def _note_edges(self, member: Member) -> None:
-        number = 0
-        if member.reachable:
-            edges = member.id + b"".join(sorted(member.neighbours))
-            number = int.from_bytes(hashlib.blake2b(edges, digest_size=16).digest(), "big")
-        change = number - self._edges.get(member.id, 0)
-        self._edges[member.id] = number
-        self.topology = (self.topology + change) % (1 << 128)
-
-    def _count(self) -> None:
-        self._alive = sum(1 for member in self.members.values() if member.reachable)
-        self._lost = [
-            member for member in self.members.values() if not member.reachable and not member.gone
-        ]
+    @property
+    def topology(self) -> int:
+        """Changes whenever somebody's neighbours do, or whether it can be reached."""
+        for member in self._edges_due.values():
+            number = 0
+            if member.reachable:
+                edges = member.id + b"".join(sorted(member.neighbours))
+                number = int.from_bytes(hashlib.blake2b(edges, digest_size=16).digest(), "big")
+            change = number - self._edges.get(member.id, 0)
+            self._edges[member.id] = number
+            self._topology = (self._topology + change) % (1 << 128)
+        self._edges_due.clear()
+        return self._topology
 
     def digest(self) -> bytes:
         """32 bytes over every record held: equal digests mean equal tables."""
@@ -261,7 +265,7 @@ class Membership:
         Raises:
           RemoteProtocolError: Malformed, badly signed, or from someone this mesh never admitted.
         """
-        body = decode_member_untrusted(entry.body)
+        body = body_of(entry)
         node = NodeId(body.node)
         known = self.members.get(node)
         version = (body.incarnation, body.serial)
@@ -304,7 +308,7 @@ class Membership:
         """Whether `admit` could verify this entry: it brings its chain, or we have it."""
         if entry.chain:
             return True
-        body = decode_member_untrusted(entry.body)
+        body = body_of(entry)
         known = self.members.get(NodeId(body.node))
         return known is not None and body.certificate in (b"", known.certificate)
 
@@ -327,9 +331,13 @@ class Membership:
     def store(self, body: MemberBody, entry: MemberEntry) -> Member:
         """Put what `check` has verified into the table."""
         node = NodeId(body.node)
-        chain = tuple(entry.chain)
-        leaf = self._leaf(chain)
+        record = kept(body, entry)
+        body, entry = record.body, record.entry
         known = self.members.get(node)
+        chain = tuple(entry.chain)
+        if known is not None and known.chain == chain:
+            chain = known.chain
+        leaf = self._leaf(chain)
         if known is None:
             known = Member(
                 node,
@@ -346,7 +354,7 @@ class Membership:
             self.members[node] = known
             self._by_prefix[node[:16]] = node
         else:
-            self._digest_sum -= _entry_number(known.entry)
+            self._digest_sum -= known.number
             if body.incarnation > known.body.incarnation:
                 known.dead = known.suspected = False
             if body.incarnation > known.body.incarnation or body.status != known.body.status:
@@ -355,12 +363,11 @@ class Membership:
             known.body, known.entry, known.chain = body, entry, chain
             known.name, known.roles, known.not_after = leaf.name, leaf.roles, leaf.not_after
             known.certificate = leaf.fingerprint[:16]
-        known.neighbours = frozenset(body.neighbours)
+        known.neighbours, known.number = record.neighbours, record.number
         known.revoked, known.suspended = self.struck(node, chain), self.suspends(node)
-        self._alive = None
-        self._note_edges(known)
-        self._digest_sum = (self._digest_sum + _entry_number(entry)) % (1 << 256)
-        self._context.meta[_META + node.hex()] = msgspec.msgpack.encode(entry)
+        self.judged(known)
+        self._digest_sum = (self._digest_sum + record.number) % (1 << 256)
+        self._context.meta[_META + node.hex()] = record.packed
         return known
 
     # -- disk ----------------------------------------------------------------------------------
@@ -375,7 +382,7 @@ class Membership:
                 continue
             try:
                 entry = decoder.decode(meta[name])
-                others = decode_member_untrusted(entry.body).node != self.me
+                others = body_of(entry).node != self.me
                 if others and (member := self.admit(entry)) is not None:
                     member.unheard = True
             except (*UNREADABLE, RemoteProtocolError, BadSignature):
@@ -383,7 +390,3 @@ class Membership:
                 unreadable.append(name)
         self._context.meta.clear()  # it is all there already
         self._context.meta.update(dict.fromkeys(unreadable))
-
-
-def _entry_number(entry: MemberEntry) -> int:
-    return int.from_bytes(hashlib.blake2b(entry.body, digest_size=32).digest(), "big")

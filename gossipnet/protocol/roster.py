@@ -13,6 +13,7 @@ from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Lane, PauseLink
 from gossipnet.protocol.judgement import Judgement
 from gossipnet.protocol.links import PeerLink
+from gossipnet.protocol.memberentry import body_of
 from gossipnet.protocol.membership import ALIVE, AWAY, LEFT, Member, Membership
 from gossipnet.protocol.pacing import Checked, Pacing
 from gossipnet.protocol.wire import (
@@ -23,7 +24,6 @@ from gossipnet.protocol.wire import (
     MemberHeads,
     Members,
     PushAccusations,
-    decode_member_untrusted,
 )
 
 PIECE_BYTES = 128 * 1024
@@ -134,7 +134,7 @@ class Roster:
         before = len(self._membership.members)
         fresh: list[Member] = []
         unknown: list[bytes] = []
-        bodies = [decode_member_untrusted(entry.body) for entry in entries]
+        bodies = [body_of(entry) for entry in entries]
         newest = {body.node: (body.incarnation, body.serial) for body in _by_version(bodies)}
         try:
             for entry, body in zip(entries, bodies, strict=True):
@@ -167,13 +167,13 @@ class Roster:
         Raises:
           RemoteProtocolError: It is malformed, forged, or somebody else's.
         """
-        if decode_member_untrusted(entry.body).node != link.node:
+        if body_of(entry).node != link.node:
             raise RemoteProtocolError("hello-of-another")
         self.on_members(link, [entry], pushed=True)
 
     def _own(self, entry: MemberEntry) -> None:
         """Our own record from outside: one of a life that this home has forgotten overtakes us."""
-        body = decode_member_untrusted(entry.body)
+        body = body_of(entry)
         own = self._membership.own.body
         if (body.incarnation, body.serial) > (own.incarnation, own.serial):
             self._membership.verify_own(entry)

@@ -31,6 +31,9 @@ COLLECT, COLLECT_CHANGES = 0.02, 0.15
 """Seconds for which records are collected before anything is said of them; the second where nobody
 waits, for only somebody's neighbours have changed."""
 
+PACE = 0.1
+"""Seconds between two messages of names on a link: thousands may join at once."""
+
 NEWS_MAX = 1024
 """Records named in one message."""
 
@@ -94,6 +97,7 @@ class Spread:
         self._pending: dict[NodeId, Pending] = {}
         self._wanted: dict[bytes, Wanted] = {}
         self._say_at = 0.0
+        self._said_at = 0.0
 
     def _neighbours(self) -> list[PeerLink]:
         return [link for link in self._links.values() if link.neighbour]
@@ -106,17 +110,19 @@ class Spread:
         The certificates go along with the first record of an incarnation only; whoever has missed
         that one asks for them.
         """
-        wait = COLLECT_CHANGES
+        now = self._context.now
+        due = now + COLLECT_CHANGES
         for member in fresh:
             whole = member.decisive or member.id == self._membership.me
-            if whole or member.body.serial == 1:
-                wait = COLLECT
+            if whole:
+                due = now + COLLECT
+            elif member.body.serial == 1:
+                due = min(due, max(now + COLLECT, self._said_at + PACE))
             entry, version = member.entry, (member.body.incarnation, member.body.serial)
             if member.body.serial > 1:
                 entry = MemberEntry(entry.body, entry.signature, [])
             told = set() if source is None else {source}
             self._pending[member.id] = Pending(entry, version, whole, told)
-        due = self._context.now + wait
         if self._pending and ("members" not in self._context.timers or due < self._say_at):
             self._say_at = due
             self._context.timers.set("members", due, self.say_members)
@@ -131,6 +137,7 @@ class Spread:
         """Send what was collected now."""
         pending, self._pending = self._pending, {}
         self._context.timers.cancel("members")
+        self._said_at = self._context.now
         for link in self._neighbours():
             fresh = [(node, one) for node, one in pending.items() if link.number not in one.told]
             entries = [one.entry for _node, one in fresh if one.whole]

@@ -2,8 +2,9 @@
 
 Certificates and signatures are real. Each distinct signature is verified once per process and then
 remembered (`remember_verified`): two hundred simulated nodes that check the same record do in one
-process what two hundred machines do each for itself, and the answer is the same. Sessions are not
-simulated: who is at the other end of a link is taken from the identity.
+process what two hundred machines do each for itself, and the answer is the same. In the same way
+they hold one copy of each member record (`share_records`). Sessions are not simulated: who is at
+the other end of a link is taken from the identity.
 """
 
 import functools
@@ -15,6 +16,7 @@ from gossipnet.identity.peer import Peer
 from gossipnet.identity.signing import remember_verified
 from gossipnet.ids import NodeId
 from gossipnet.protocol.engine import Engine, EngineSettings
+from gossipnet.protocol.memberentry import share_records
 from gossipnet.protocol.membership import Member
 from gossipnet.sim.machine import Core, Machine
 from gossipnet.sim.network import Conditions, Network
@@ -126,8 +128,9 @@ class Mesh:
 
 @functools.cache
 def remember_once() -> None:
-    """Switch the memory for signatures on; kept from run to run."""
+    """Switch the memory for signatures and member records on; kept from run to run."""
     remember_verified(REMEMBERED)
+    share_records(REMEMBERED)
 
 
 @functools.cache

@@ -159,6 +159,8 @@ class Forks:
 
     def of(self, author: NodeId) -> list[ForkProof]:
         """What is proved against an author and not voided by the newest root."""
+        if author not in self._by_author:
+            return []
         voided = self._trust.root.voids
         return [
             proof
