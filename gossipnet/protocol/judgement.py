@@ -7,7 +7,6 @@ that is accused counts as agreeing, and a surrogate chosen by rendezvous hashing
 This module neither listens nor accuses (`detection`); it knows links only to see whether one lives.
 """
 
-import hashlib
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
@@ -184,18 +183,13 @@ class Judgement:
     def surrogates(self, member: Member) -> frozenset[bytes]:
         """Who steps in for observers that cannot speak: rendezvous hashing over the living."""
         observers = self.observers(member)
-        ranked = sorted(
-            (
-                hashlib.blake2b(member.id + other.id, digest_size=8).digest(),
-                other.id[:16],
-            )
-            for other in self._membership.members.values()
-            if other.reachable
-            and not other.suspected
-            and other.id != member.id
-            and other.id[:16] not in observers
-        )
-        return frozenset(prefix for _rank, prefix in ranked[:SURROGATES])
+        chosen: list[bytes] = []
+        for other in self._membership.ranked_for(member):
+            if other.reachable and not other.suspected and other.id[:16] not in observers:
+                chosen.append(other.id[:16])
+                if len(chosen) == SURROGATES:
+                    break
+        return frozenset(chosen)
 
     def _call_witnesses(self, member: Member, held: Suspicion) -> None:
         """Probe an accused member if this node observes it, or stands in for one that is mute."""

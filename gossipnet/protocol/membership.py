@@ -7,7 +7,7 @@ This module does not dial, accuse, or know links.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -27,6 +27,7 @@ from gossipnet.protocol.wire import (
     encode,
 )
 from gossipnet.protocol.wire_types import UNREADABLE
+from gossipnet.protocol.zones import Rankings, Zones
 
 MEMBERS_MAX = 16_384
 """More certificates than this are never issued for one mesh, so a longer table is an attack."""
@@ -131,7 +132,7 @@ class Membership:
         self._context = context
         self.identity = identity
         self._trust = trust
-        self._zone = zone
+        self.zone = zone
         self._software = software
         self.me = identity.node_id
         self.prefix = identity.node_id[:16]
@@ -141,8 +142,8 @@ class Membership:
         self._chains: dict[tuple[bytes, ...], Certificate] = {}
         self.incarnation = 0
         self._serial = 0
-        self._alive = 0
-        self._counted: dict[NodeId, bool] = {}
+        self.zones = Zones()
+        self._rankings = Rankings(self.members)
         self._lost: dict[NodeId, Member] = {}
         self._topology = 0
         self._edges: dict[NodeId, int] = {}
@@ -174,7 +175,11 @@ class Membership:
 
     def alive_count(self) -> int:
         """Members that are neither dead, away nor left, this one included."""
-        return self._alive
+        return self.zones.total
+
+    def ranked_for(self, member: Member) -> Iterator[Member]:
+        """All others in the order of their ranks for a member; see `Rankings`."""
+        return self._rankings.of(member)
 
     def unreachable(self) -> list[Member]:
         """Members that are dead or away, but did not leave."""
@@ -182,11 +187,8 @@ class Membership:
 
     def judged(self, member: Member) -> None:
         """A member's record or its state has changed: count anew."""
-        reachable = member.reachable
-        if reachable != self._counted.get(member.id, False):
-            self._counted[member.id] = reachable
-            self._alive += 1 if reachable else -1
-        if reachable or member.gone:
+        self.zones.note(member)
+        if member.reachable or member.gone:
             self._lost.pop(member.id, None)
         else:
             self._lost[member.id] = member
@@ -234,7 +236,7 @@ class Membership:
             addresses=list(self.addresses[:8]),
             neighbours=sorted(self.listed)[:64],
             dialable=bool(self.addresses),
-            zone=self._zone,
+            zone=self.zone,
             software=self._software,
             certificate=self.identity.certificate.fingerprint[:16],
             root=self._trust.root_version,
@@ -338,6 +340,7 @@ class Membership:
         if known is not None and known.chain == chain:
             chain = known.chain
         leaf = self._leaf(chain)
+        moved = known is None
         if known is None:
             known = Member(
                 node,
@@ -355,6 +358,7 @@ class Membership:
             self._by_prefix[node[:16]] = node
         else:
             self._digest_sum -= known.number
+            moved = known.body.zone != body.zone
             if body.incarnation > known.body.incarnation:
                 known.dead = known.suspected = False
             if body.incarnation > known.body.incarnation or body.status != known.body.status:
@@ -366,6 +370,8 @@ class Membership:
         known.neighbours, known.number = record.neighbours, record.number
         known.revoked, known.suspended = self.struck(node, chain), self.suspends(node)
         self.judged(known)
+        if moved:
+            self._rankings.note(known)
         self._digest_sum = (self._digest_sum + record.number) % (1 << 256)
         self._context.meta[_META + node.hex()] = record.packed
         return known

@@ -9,24 +9,14 @@ business.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil, log10
 
 from gossipnet.ids import NodeId
-from gossipnet.protocol import diversity
+from gossipnet.protocol.choice import Choice
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import Dial, DialFailure, Lane
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member, Membership
 from gossipnet.protocol.wire import Verdict
-
-SLACK = 2
-"""Links accepted above the target, so that a newcomer finds room in a full mesh."""
-
-SURPLUS = 4
-"""Neighbours above the target that are kept when the other sides have none to spare."""
-
-SETTLED = 3.0
-"""Seconds for which a link is left alone: both sides' records tell of it by then."""
 
 DIAL_DEADLINE = 2.0
 """Seconds for resolving, connecting and the handshake of one dial."""
@@ -107,6 +97,8 @@ class Overlay:
         self._seed_nodes: dict[str, NodeId] = {}
         self._backoff: dict[str, Backoff] = {}
         self._returned_at = -1e9
+        self._choice = Choice(context, membership, links)
+        self._choice.target = lambda: self.target()
         self.attempts: dict[int, Attempt] = {}
         self.stopped = False
         # Set by the engine.
@@ -131,8 +123,8 @@ class Overlay:
         return [link for link in self._links.values() if link.neighbour]
 
     def target(self) -> int:
-        """How many neighbours a node of this mesh should have."""
-        return 5 + ceil(log10(max(1, self._membership.alive_count())))
+        """How many neighbours a node should have within its zone."""
+        return self._choice.usual()
 
     def linked(self, node: NodeId) -> PeerLink | None:
         """The link to a node, a neighbour's first."""
@@ -157,25 +149,13 @@ class Overlay:
         self._seek_lost()
 
     def _seek_neighbours(self) -> None:
-        dialing = {attempt.node for attempt in self.attempts.values()}
-        busy = sum(1 for attempt in self.attempts.values() if attempt.purpose == "neighbour")
-        linked = {link.node for link in self._links.values()}
-        neighbours = self.neighbours
-        missing = max(self.target() - len(neighbours), diversity.lacking(neighbours)) - busy
-        if missing <= 0:
-            return
-        candidates = [
-            member
-            for member in self._membership.members.values()
-            if member.reachable
-            and member.id != self._membership.me
-            and member.id not in linked
-            and member.id not in dialing
-            and any(self._due(address) for address in member.body.addresses)
-        ]
-        self._context.rng.shuffle(candidates)
-        diversity.sort(candidates, neighbours, self._member)
-        for member in candidates[: min(missing, DIALS_AT_ONCE - busy)]:
+        every = {attempt.node for attempt in self.attempts.values()}
+        busy = {a.node for a in self.attempts.values() if a.purpose == "neighbour" and a.node}
+        wanted = self._choice.wanted(
+            busy,
+            lambda member: member.id not in every and any(map(self._due, member.body.addresses)),
+        )
+        for member in wanted[: max(0, DIALS_AT_ONCE - len(busy))]:
             address = next(a for a in member.body.addresses if self._due(a))
             self._dial(Attempt(address, member.id, "neighbour"))
 
@@ -193,7 +173,9 @@ class Overlay:
             if self._context.now - self._returned_at < RETRY:
                 return
             due = targets
-        address, node = min(due, key=lambda pair: self._backoff_of(pair[0]).tried_at)
+        address, node = min(
+            due, key=lambda pair: (self._backoff_of(pair[0]).tried_at, self._context.rng.random())
+        )
         self._returned_at = self._context.now
         self._dial(Attempt(address, node, "return"))
 
@@ -338,8 +320,7 @@ class Overlay:
 
     def consider(self, link: PeerLink, intent: int) -> None:
         """The dialler said Hello: take it as a neighbour if there is room."""
-        room = self.target() + SLACK + (SLACK if intent == 1 else 0)
-        accepted = intent != 2 and len(self.neighbours) < room
+        accepted = intent != 2 and self._choice.room_for(link, intent)
         link.decided = True
         self._context.send(link.number, Lane.CONTROL, Verdict(accepted))
         if accepted:
@@ -357,37 +338,8 @@ class Overlay:
             self.kick(0.05)
 
     def surplus(self) -> PeerLink | None:
-        """A neighbour to part with, if there are too many: the one that has most others.
-
-        Up to `SURPLUS` too many stay while the other side would miss the link. Both sides may let
-        go of it at once, so only the dialler does, now and then.
-        """
-        neighbours = self.neighbours
-        over = len(neighbours) - self.target()
-        if over <= 0:
-            return None
-        spare = diversity.spare(neighbours, self._member)
-
-        def others(link: PeerLink) -> tuple[int, int]:
-            member = self._member(link)
-            return (0 if member is None else len(member.neighbours), link.number)
-
-        if over > SURPLUS:
-            return max(spare, key=others, default=None)
-        if self._context.rng.random() < 1 / 4:
-            able = [link for link in spare if link.dialed and self._spares(link)]
-            return max(able, key=others, default=None)
-        return None
-
-    def _member(self, link: PeerLink) -> Member | None:
-        return self._membership.members.get(link.node)
-
-    def _spares(self, link: PeerLink) -> bool:
-        """Whether the other end, too, has had more neighbours than it needs for a while."""
-        member = self._member(link)
-        if member is None or member.suspected or self._context.now - link.up_at < SETTLED:
-            return False
-        return len(member.neighbours) > self.target()
+        """A neighbour to part with, if there is one to spare."""
+        return self._choice.surplus()
 
     def _addresses_of(self, node: NodeId) -> list[str]:
         return list(member.body.addresses) if (member := self._membership.members.get(node)) else []

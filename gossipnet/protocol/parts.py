@@ -31,7 +31,7 @@ from gossipnet.protocol.linklife import LinkLife
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member, Membership
 from gossipnet.protocol.messages import handlers
-from gossipnet.protocol.overlay import Overlay
+from gossipnet.protocol.overlay import REFUSED_FOR, Overlay
 from gossipnet.protocol.presence import Presence
 from gossipnet.protocol.quotas import Quotas
 from gossipnet.protocol.receipts import ReceiptBook
@@ -303,6 +303,8 @@ class Parts:
         self.relay.link_ended(link)
         self.certificates.link_ended(link)
         self.blobs.forget(link.number)
+        if link.neighbour and link.parted:
+            self.overlay.avoid(link.node, REFUSED_FOR)
         if link.neighbour:
             self.presence.neighbours_changed(lost=not link.parted, parted=link.parted)
 

@@ -219,7 +219,7 @@ class Faults:
         self._world.after(seconds, self._unless_over, self._heal_network)
 
     def partition(self, shape: str) -> None:
-        """Cut the network now; `PARTITIONS` names the shapes."""
+        """Cut the network now; `PARTITIONS` names the shapes, ``even-halves`` is one more."""
         self._count(f"partitions ({shape})")
         self.cut_until = float("inf")
         for source, target in cut_pairs(self._rng, self._network.hosts, shape):
@@ -242,7 +242,10 @@ def cut_pairs(rng: random.Random, hosts: list[Host], shape: str) -> list[tuple[H
             for other in hosts
             if one is not other and rng.random() < 0.4
         ]
-    split = 1 if shape == "one" else rng.randrange(1, max(2, len(mixed)))
+    if shape == "even-halves":
+        split = len(mixed) // 2
+    else:
+        split = 1 if shape == "one" else rng.randrange(1, max(2, len(mixed)))
     left, right = mixed[:split], mixed[split:]
     if shape == "bridge" and len(right) > 1:
         right = right[1:]

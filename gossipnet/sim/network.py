@@ -197,6 +197,7 @@ class Network:
         self.links: dict[int, tuple[End, End]] = {}
         self._by_address: dict[str, Host] = {}
         self._routes: dict[tuple[int, int], Route] = {}
+        self._of_host: list[dict[int, None]] = []
         self._serial = 0
 
     def add_host(self) -> Host:
@@ -204,6 +205,7 @@ class Network:
         index = len(self.hosts)
         host = Host(index, f"10.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}:7117")
         self.hosts.append(host)
+        self._of_host.append({})
         self._by_address[host.address] = host
         return host
 
@@ -257,7 +259,12 @@ class Network:
 
     def ends_of(self, host: Host) -> list[End]:
         """This host's ends of all links."""
-        return [end for ends in self.links.values() for end in ends if end.process.host is host]
+        return [
+            end
+            for serial in self._of_host[host.index]
+            for end in self.links[serial]
+            if end.process.host is host
+        ]
 
     def bytes_sent(self, host: Host) -> int:
         """Bytes that a host has put on the wire, headers and retransmissions included."""
@@ -334,6 +341,8 @@ class Network:
         near.out = self._stream(there, far, self._serial)
         far.out = self._stream(back, near, self._serial)
         self.links[self._serial] = (near, far)
+        self._of_host[dialer.host.index][self._serial] = None
+        self._of_host[process.host.index][self._serial] = None
         ready = self.world.now + back.delivery()
         far.out.opened(ready)
         self.world.at(ready, self._ready, attempt, near)
@@ -392,6 +401,7 @@ class Network:
     def _forget(self, end: End) -> None:
         for side in self.links.pop(end.serial, ()):
             side.out.kill()
+            self._of_host[side.process.host.index].pop(side.serial, None)
             side.process.host.bytes_sent += side.out.bytes_sent
             side.out.bytes_sent = 0
 

@@ -48,6 +48,7 @@ class Options:
       healed_within: Seconds after the last fault in which everything must be equal.
       hard: The network is so bad that a verdict about somebody who lives is counted, not blamed.
       early: End as soon as everything that must become true has.
+      sampled: Ask the checks four times a second; else they are not asked while time passes.
     """
 
     nodes: int = 20
@@ -64,6 +65,7 @@ class Options:
     healed_within: float = HEALED_WITHIN
     hard: bool = False
     early: bool = False
+    sampled: bool = True
 
 
 class Simulation:
@@ -111,7 +113,7 @@ class Simulation:
         end = max(self.world.now + 1.0, WORK_SHARE * self.options.duration)
         self.work(end)
         self.faults.schedule(self.world.now, end)
-        self.world.at((self.world.now + end) / 2, self._begin_measuring)
+        self.world.at((self.world.now + end) / 2, self.measure)
         self.run_until(end)
         self.heal()
         return self.judge()
@@ -119,15 +121,19 @@ class Simulation:
     def form(self) -> None:
         """Start all machines and let the mesh form."""
         options, world = self.options, self.world
-        spread, rng = min(2.0, 0.02 * options.nodes), self.world.rng("starts")
+        spread, rng = (
+            max(min(2.0, 0.02 * options.nodes), 0.01 * options.nodes),
+            self.world.rng("starts"),
+        )
         for machine in self.machines:
             world.at(0.0 if machine.index == 0 else spread * rng.random(), machine.start)
         formed = self.checks.eventually("formed", self.watch.unequal, spread, FORMED_WITHIN)
+        sampled, options.sampled = options.sampled, True
         limit = max(spread, min(FORMED_WITHIN, 0.4 * options.duration))
         while formed.held_at is None and formed.failed_at is None and world.now < limit:
             self.run_until(min(world.now + SAMPLE, limit))
-        self.report.formed_at = formed.held_at
-        self._begin_measuring()
+        self.report.formed_at, options.sampled = formed.held_at, sampled
+        self.measure()
 
     def work(self, end: float) -> None:
         """Spread what clients do over the time from now to ``end``."""
@@ -147,13 +153,14 @@ class Simulation:
         """Let time pass, and ask the checks; stops when an invariant is broken."""
         while self.world.now < end and not self.broken:
             self.world.run(min(self.world.now + SAMPLE, end))
-            self.checks.sample(self.world.now)
+            if self.options.sampled:
+                self.checks.sample(self.world.now)
 
     def heal(self) -> None:
         """End all faults; from now on everything must become equal."""
         world, options, healed_at = self.world, self.options, self.world.now
         self.report.detection = self.watch.detection()
-        self._end_measuring()
+        self.sum_up()
         self.faults.heal()
         self.report.healed_at = healed_at
         equal = self.checks.eventually(
@@ -231,7 +238,7 @@ class Simulation:
     def _bytes(self) -> int:
         return sum(self.network.bytes_sent(machine.host) for machine in self.machines)
 
-    def _begin_measuring(self) -> None:
+    def measure(self) -> None:
         """What was sent until now was for finding together, and does not count."""
         self._bytes_before, self._measured_from = self._bytes(), self.world.now
         for machine in self.machines:
@@ -240,7 +247,8 @@ class Simulation:
                 engine.context.counters["hops_max"] = 0
         self._counters_before = self.mesh.counters()
 
-    def _end_measuring(self) -> None:
+    def sum_up(self) -> None:
+        """What was sent and received since `measure`, into the report."""
         report = self.report
         counters = self.mesh.counters()
         counters.subtract(self._counters_before)

@@ -72,6 +72,7 @@ class Machine:
         self.disk_stalled = False
         self.stalled: list[Callable[[], None]] = []
         self.serial = 0
+        self.zone = ""
 
     @property
     def wall(self) -> float:
@@ -99,6 +100,7 @@ class Machine:
                 addresses=(self.address,) if addresses is None else addresses,
                 seeds=self.seeds,
                 software="test",
+                zone=self.zone,
             ),
             rng=rng,
             entropy=rng.randbytes,
@@ -313,8 +315,11 @@ class Net:
         for place in range(count):
             self.add(f"node{place}", seeds=("node0:7117",) if place else ())
 
-    def add(self, name: str, *, seeds: tuple[str, ...] = (), start: bool = True) -> Machine:
+    def add(
+        self, name: str, *, seeds: tuple[str, ...] = (), start: bool = True, zone: str = ""
+    ) -> Machine:
         machine = Machine(self, name, identity(name), seeds)
+        machine.zone = zone
         self.machines[name] = machine
         if start:
             machine.start()
