@@ -42,7 +42,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         metavar="WHEN",
         help="fsync 'always' before a reply (default), or 'every-second'",
     )
-    parser.add_argument("--zone", metavar="NAME", help="the site that this machine stands at")
+    parser.add_argument(
+        "--zone",
+        metavar="NAME",
+        help="the site of this machine: links stay within it, but for a few",
+    )
     parser.add_argument(
         "--pq",
         metavar="WHEN",
