@@ -2,9 +2,10 @@
 
 Within its zone every node holds a handful of links. Between zones only bridges do (`zones`): each a
 few, to bridges of other zones, first to zones that it has no link to. So what crosses between zones
-does not grow with the number of nodes. In a mesh without zones everybody is in one. A zone that
-this node has no link to is let in by whoever of it dials: its old bridges may be gone, and only a
-link can tell. This module dials nobody and closes nothing.
+does not grow with the number of nodes. In a mesh without zones everybody is in one. Which bridges
+are gone only a link can tell: so a bridge lets in whoever dials from a zone that it has no link to,
+and who has no link to any other zone tries anybody there. This module dials nobody and closes
+nothing.
 """
 
 from collections import Counter
@@ -65,8 +66,11 @@ class Choice:
         bridges = sum(len(zones.bridges(zone)) for zone in others)
         return min(bridges, 2 + ceil(log10(1 + len(others))))
 
+    def _member(self, link: PeerLink) -> Member | None:
+        return self._membership.members.get(link.node)
+
     def _zone_of(self, link: PeerLink) -> str:
-        member = self._membership.members.get(link.node)
+        member = self._member(link)
         return self._membership.zone if member is None else member.body.zone
 
     def _split(self) -> tuple[list[PeerLink], list[PeerLink]]:
@@ -96,7 +100,7 @@ class Choice:
         if missing > 0:
             living = self._membership.zones.living(self._membership.zone)
             chosen = self._fit(living, due)
-            diversity.sort(chosen, inside, lambda link: rows.get(link.node))
+            diversity.sort(chosen, inside, self._member)
             chosen = chosen[:missing]
         missing = self.across() - len(beyond) - (len(busy) - len(home))
         if missing > 0:
@@ -107,9 +111,9 @@ class Choice:
         """Those of them that may be dialled, in random order; of very many a sample."""
         linked = {link.node for link in self._links.values()}
         linked.add(self._membership.me)
-        mixed = self._context.rng.sample(members, len(members))
-        for start, end in ((0, SAMPLED), (SAMPLED, len(mixed))):
-            found = [m for m in mixed[start:end] if m.id not in linked and due(m)]
+        for size in (min(SAMPLED, len(members)), len(members)):
+            mixed = self._context.rng.sample(members, size)
+            found = [member for member in mixed if member.id not in linked and due(member)]
             if found:
                 return found
         return []
@@ -123,7 +127,7 @@ class Choice:
             if zone == self._membership.zone:
                 continue
             bridges = self._fit([rows[node] for node in zones.bridges(zone)], due)
-            if not bridges and not held[zone]:  # perhaps all are gone, and nobody could tell us
+            if not bridges and not beyond:  # perhaps all are gone, and nobody could tell us
                 bridges = self._fit(zones.living(zone), due)[:1]
             found += bridges
         self._context.rng.shuffle(found)
@@ -143,9 +147,22 @@ class Choice:
         zones, zone = self._membership.zones, self._zone_of(link)
         if zone == self._membership.zone:
             return len(inside) < self.target() + SLACK + (SLACK if intent == 1 else 0)
-        if intent == 1 or not any(self._zone_of(other) == zone for other in beyond):
-            return len(beyond) < self.across() + self.target() + 2 * SLACK
-        return link.node in zones.bridges(zone) and len(beyond) < self.across() + SLACK
+        most = self.across() + SLACK
+        if intent == 1:  # it is cut off, and we may be the first that it can reach
+            return len(beyond) < most + self.target()
+        if self._membership.me not in zones.bridges(self._membership.zone):
+            return False
+        known = link.node in zones.bridges(zone)
+        lacking = not any(self._zone_of(other) == zone for other in beyond)
+        return (known or lacking) and len(beyond) < (most + SLACK if lacking else most)
+
+    def isolated(self, node: NodeId) -> bool:
+        """Whether a member is of another zone, and this node has no link to any other zone."""
+        member = self._membership.members.get(node)
+        if member is None or member.body.zone == self._membership.zone:
+            return False
+        _inside, beyond = self._split()
+        return not beyond
 
     # -- sparing -------------------------------------------------------------------------------
 
@@ -158,22 +175,23 @@ class Choice:
         inside, beyond = self._split()
         over = len(inside) - self.target()
         if over > SURPLUS:
-            return max(diversity.spare(inside), key=self._others, default=None)
+            return max(diversity.spare(inside, self._member), key=self._others, default=None)
         if self._context.rng.random() >= 1 / 4:
             return None
         if over > 0:
-            able = [link for link in diversity.spare(inside) if link.dialed and self._spares(link)]
+            spare = diversity.spare(inside, self._member)
+            able = [link for link in spare if link.dialed and self._spares(link)]
             if able:
                 return max(able, key=self._others)
         return self._needless(beyond) if inside or not self._alone() else None
 
     def _others(self, link: PeerLink) -> tuple[int, int]:
-        member = self._membership.members.get(link.node)
+        member = self._member(link)
         return (0 if member is None else len(member.neighbours), link.number)
 
     def _spares(self, link: PeerLink) -> bool:
         """Whether the other end, too, has had more neighbours than it needs for a while."""
-        member = self._membership.members.get(link.node)
+        member = self._member(link)
         if member is None or member.suspected or self._context.now - link.up_at < SETTLED:
             return False
         return len(member.neighbours) > self.target()

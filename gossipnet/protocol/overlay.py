@@ -308,7 +308,9 @@ class Overlay:
     # -- agreeing on neighbours ----------------------------------------------------------------
 
     def intent(self, purpose: str, node: NodeId) -> int:
-        """What to ask of a peer: 1 if there is no neighbour yet, 2 if it is for short business."""
+        """What to ask of a peer: 1 if there is no neighbour yet (in any other zone, for a peer of
+        one), 2 if it is for short business.
+        """
         neighbours = len(self.neighbours)
         if purpose == "relay" or (
             purpose == "probe"
@@ -316,7 +318,7 @@ class Overlay:
             and node[:16] not in self._membership.listed
         ):
             return 2
-        return 0 if neighbours else 1
+        return 0 if neighbours and not self._choice.isolated(node) else 1
 
     def consider(self, link: PeerLink, intent: int) -> None:
         """The dialler said Hello: take it as a neighbour if there is room."""
