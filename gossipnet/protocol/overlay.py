@@ -308,8 +308,9 @@ class Overlay:
     # -- agreeing on neighbours ----------------------------------------------------------------
 
     def intent(self, purpose: str, node: NodeId) -> int:
-        """What to ask of a peer: 1 if there is no neighbour yet (in any other zone, for a peer of
-        one), 2 if it is for short business.
+        """What to ask of a peer: 1 if there is no neighbour yet, 2 if it is for short business.
+
+        For a peer of another zone only neighbours in other zones count.
         """
         neighbours = len(self.neighbours)
         if purpose == "relay" or (

@@ -10,7 +10,7 @@ from gossipnet.protocol.wire import Push, decode_untrusted
 from tests.protocol.mesh import LATENCY, Machine, Net
 
 
-def settled(count: int, seconds: float = 25.0) -> Net:
+def settled(count: int, seconds: float = 45.0) -> Net:
     net = Net(count)
     net.until(net.meshed, 10)
     net.run(seconds)
