@@ -7,7 +7,7 @@ engine with real certificates and signatures. Knows how to set scenes, not how e
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, log10
 from statistics import mean
 
 from gossipnet.sim.faults import Plan
@@ -15,6 +15,7 @@ from gossipnet.sim.machine import Machine
 from gossipnet.sim.network import Conditions
 from gossipnet.sim.plot import Chart, Line
 from gossipnet.sim.scenario import Options, Simulation
+from gossipnet.sim.vast import Cost, Vast, grows_like_log
 
 SETTLED = 20.0
 """Virtual seconds after forming: every node has its neighbours, and everybody knows whose."""
@@ -297,6 +298,51 @@ def heal(nodes: int, seed: int, seconds: float) -> Finding:
     )
 
 
+def zones(nodes: int, seed: int) -> Finding:
+    """Overlay and broadcast alone, in 20 zones: does everybody hear, and what does it cost each."""
+    sizes = [*(size for size in (200, 1000, 4000) if size < nodes), nodes]
+    costs: list[Cost] = []
+    for size in sizes:
+        vast = Vast(seed, size, min(20, size // 3))
+        vast.form()
+        costs.append(vast.measure(10))
+    first = costs[0].per_write / log10(costs[0].nodes)
+    figures: Figures = {
+        f"{cost.nodes} nodes": {
+            "links a node": round(cost.links, 2),
+            "links between zones": cost.crossing,
+            "missed": cost.missed,
+            "redundancy": round(cost.redundancy, 4),
+            "last hop": cost.last_hop,
+            "slowest, s": round(cost.slowest, 2),
+            "B a write and node": round(cost.per_write),
+            "B between zones a write": round(cost.crossing_per_write),
+            "B/s a node for heartbeats": round(cost.idle),
+        }
+        for cost in costs
+    }
+    chart = Chart(
+        "One write: bytes sent by each node",
+        "nodes",
+        "bytes",
+        [
+            Line("simulated", [(float(c.nodes), c.per_write) for c in costs]),
+            Line("log N", [(float(c.nodes), first * log10(c.nodes)) for c in costs], dashed=True),
+        ],
+        log_x=True,
+    )
+    return Finding(
+        "zones",
+        seed,
+        nodes,
+        "broadcast reaches all; traffic of each node grows no faster than log N",
+        not any(cost.missed for cost in costs) and grows_like_log(costs),
+        figures,
+        {"sim-zones": chart},
+        ["production overlay, trees and broadcast; nothing is signed, heartbeats are only counted"],
+    )
+
+
 def write(machine: Machine, key: bytes, value: bytes) -> None:
     """A client of this machine sets a key."""
     assert machine.process is not None
@@ -337,6 +383,7 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     "loss": (loss, 100),
     "starve": (starve, 100),
     "broadcast": (broadcast, 100),
+    "zones": (zones, 10_000),
     "heal-30s": (lambda nodes, seed: heal(nodes, seed, 30.0), 100),
     "heal-10m": (lambda nodes, seed: heal(nodes, seed, 600.0), 100),
     "heal-48h": (lambda nodes, seed: heal(nodes, seed, 172_800.0), 20),

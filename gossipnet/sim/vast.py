@@ -249,6 +249,8 @@ class Vast:
     def __init__(self, seed: int, nodes: int, zones: int) -> None:
         self.world = World(seed)
         self.shared = Shared()
+        # Trees are remembered by this number, for all meshes of this process.
+        self.shared.topology = int.from_bytes(self.world.derive(f"{nodes}/{zones}", 12), "big")
         self.bytes: Counter[bool] = Counter()
         self.asked = 0
         self.dials = 0
