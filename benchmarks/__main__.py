@@ -13,8 +13,10 @@ NAMES = (
     "start",
     "socket_commands",
     "propagation",
+    "load",
     "detection",
     "join",
+    "fifty",
     "idle",
     "hostile",
 )

@@ -133,7 +133,7 @@ def mesh(
                 with ThreadPoolExecutor(2) as pool:
                     list(pool.map(lambda d: _enter(d, token, first, options), rest))
             for daemon in daemons:
-                until(lambda d=daemon: _alive(d) == count, f"{daemon.home.name} sees everyone")
+                until(lambda d=daemon: alive(d) == count, f"{daemon.home.name} sees everyone")
             yield daemons
         finally:
             for daemon in daemons:
@@ -146,5 +146,6 @@ def _enter(daemon: Daemon, token: str, through: Daemon, options: tuple[str, ...]
     until(daemon.ready, f"{daemon.home.name} is ready")
 
 
-def _alive(daemon: Daemon) -> int:
+def alive(daemon: Daemon) -> int:
+    """How many members a daemon sees alive."""
     return daemon.ask("GOSSIP", "MEMBERS").count(b"\r\nalive\r\n")

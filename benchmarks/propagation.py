@@ -113,15 +113,16 @@ def _burst(daemons: list[Daemon]) -> Iterator[Row]:
         b"*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$1\r\n1\r\n" % (len(key), key)
         for key in (b"burst:%d" % number for number in range(BURST))
     )
-    before = _keys(daemons[0])
+    before = keys_of(daemons[0])
     started = time.perf_counter()
     with daemons[0].connect() as client:
         client.sendall(burst)
         until(
-            lambda: all(_keys(daemon) >= before + BURST for daemon in daemons), "the burst arrived"
+            lambda: all(keys_of(daemon) >= before + BURST for daemon in daemons),
+            "the burst arrived",
         )
         took = time.perf_counter() - started
-    lost = sum(before + BURST - _keys(daemon) for daemon in daemons)
+    lost = sum(before + BURST - keys_of(daemon) for daemon in daemons)
     count = len(daemons)
     yield Row(
         f"burst of 1,000 writes on all of {count}",
@@ -132,7 +133,8 @@ def _burst(daemons: list[Daemon]) -> Iterator[Row]:
     )
 
 
-def _keys(daemon: Daemon) -> int:
+def keys_of(daemon: Daemon) -> int:
+    """How many keys a daemon has."""
     return int(daemon.ask("DBSIZE")[1:].split(b"\r\n")[0])
 
 
