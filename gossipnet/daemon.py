@@ -56,8 +56,9 @@ def run_daemon(
     writer = start_logging(settings.log_level, settings.log_format)
     seal_process()
     _limit_process(settings.max_clients)
+    again = False
     try:
-        trio.run(_run, settings, writer, suggest, reread or (lambda: settings))
+        again = trio.run(_run, settings, writer, suggest, reread or (lambda: settings))
     except BaseException as error:
         sole = sole_error(error) if isinstance(error, BaseExceptionGroup) else error
         if isinstance(sole, UserError | KeyboardInterrupt):
@@ -67,9 +68,11 @@ def run_daemon(
         raise sole or error from None
     finally:
         stop_logging(writer)
+    if again:  # the same process, for whoever watches over it; its state is read from the disk
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
-async def _run(settings: Settings, writer: LogWriter, suggest: Suggest, reread: Reread) -> None:
+async def _run(settings: Settings, writer: LogWriter, suggest: Suggest, reread: Reread) -> bool:
     began = trio.current_time()
     ending = trio.Event()
     supervisor = Supervisor(os.environ, os.getpid())
@@ -89,7 +92,10 @@ async def _run(settings: Settings, writer: LogWriter, suggest: Suggest, reread: 
                 await _serve(settings, node, writer, ending, began, suggest, supervisor, reload)
                 beside.cancel_scope.cancel()
             watch.cancel_scope.cancel()
+    if node.engine.outdated and not supervisor.asked:
+        return True
     log_event("stopped", "left the mesh" if node.engine.left else "stopped; the others know")
+    return False
 
 
 async def _watch(

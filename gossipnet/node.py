@@ -40,6 +40,7 @@ from gossipnet.io.store import Store
 from gossipnet.protocol import kem
 from gossipnet.protocol.engine import Engine, EngineSettings
 from gossipnet.protocol.handshake import PostQuantum, Transport
+from gossipnet.protocol.imaging import Fetch, load_image
 from gossipnet.protocol.standing import known_statements
 from gossipnet.state.errors import WritesRefused
 from gossipnet.state.keyspace import Keyspace
@@ -289,7 +290,10 @@ async def _build(
         forks=forks,
     )
 
+    fetch: list[Fetch | None] = []
+
     def read_back() -> None:
+        fetch.append(load_image(replica, recovered.meta, recovered.database.chunks))
         may_ask = knows_others(recovered.meta, identity.node_id)
         load_records(recovered.database, replica.load, recovered.damage, may_ask=may_ask)
         replica.finish_loading(wall)
@@ -315,7 +319,7 @@ async def _build(
         now=now,
         wall=wall,
     )
-    engine.start(_engine_meta(recovered.meta), now, wall)
+    engine.start(_engine_meta(recovered.meta), now, wall, fetch[0])
     return engine
 
 

@@ -142,6 +142,38 @@ class Database:
             self._roll_back()
             raise explain(error, self.path) from error
 
+    def clear(self, log: bytes, last: int, rows: int) -> tuple[int, int]:
+        """Delete up to ``rows`` records of a log, up to number ``last``.
+
+        Returns:
+          How many were deleted, and about how many pages that wrote.
+
+        Raises:
+          WriteDeferred, StoreError: As `write`.
+        """
+        run = self._connection.execute
+        try:
+            run("BEGIN IMMEDIATE")
+            deleted = run(
+                "DELETE FROM records WHERE ordinal IN "
+                "(SELECT ordinal FROM records WHERE log=? AND seq<=? LIMIT ?)",
+                (log, min(last, (1 << 63) - 1), rows),
+            ).rowcount
+            if deleted:
+                run("PRAGMA incremental_vacuum(256)").fetchall()
+            run("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise explain(error, self.path) from error
+        return deleted, deleted // 8 + 4
+
+    def chunks(self, log: bytes) -> Iterator[bytes]:
+        """The records of one log in order, as far as they are whole and there is no gap."""
+        try:
+            yield from chunks_in(self._connection, log)
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
     def checkpoint(self) -> None:
         """Move the WAL into the file and fsync both.
 
@@ -218,6 +250,19 @@ class Database:
                 self._connection.execute("ROLLBACK")
             except sqlite3.Error:  # SQLite already did, as it does when the disk is full
                 return
+
+
+def chunks_in(connection: sqlite3.Connection, log: bytes) -> Iterator[bytes]:
+    """See `Database.chunks`."""
+    wanted = 1
+    for seq, stored in connection.execute(
+        "SELECT seq, data FROM records WHERE log=? ORDER BY seq", (log,)
+    ):
+        data = whole_record(log, seq, stored)
+        if seq != wanted or data is None:
+            return
+        wanted += 1
+        yield data
 
 
 def whole_record(log: object, seq: object, stored: object) -> bytes | None:
@@ -312,6 +357,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, created: bool) -> None:
             f"{path} has format {version}, and this gossipnet knows formats up to "
             f"{SCHEMA_VERSION}: install the newer gossipnet again"
         )
+    if not tables:
+        run("PRAGMA auto_vacuum=INCREMENTAL")
     (mode,) = run("PRAGMA journal_mode=WAL").fetchone()
     if mode != "wal":
         raise StoreError(f"{path} cannot use a write-ahead log here: is it on a network disk?")

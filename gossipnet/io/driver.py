@@ -230,7 +230,7 @@ class Driver:
             link.pump()
         self._turning = False
         self._wanted |= bool(self._dirty)  # these had too much for one turn
-        if engine.left:
+        if engine.left or engine.outdated:
             self.left.set()
 
     async def shut(self, reason: str) -> None:

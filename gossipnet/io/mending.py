@@ -18,7 +18,9 @@ from pathlib import Path
 
 from gossipnet.errors import StoreError
 from gossipnet.io.database import Database, open_database
+from gossipnet.io.disk_errors import REMEDY
 from gossipnet.protocol.effects import Commit, StoredRecord
+from gossipnet.protocol.stored_image import IMAGE_KEY
 from gossipnet.state.record import SIGNED_BYTES, read_header
 
 BATCH_RECORDS = 1000
@@ -88,6 +90,8 @@ def rebuild_damaged(database: Database, meta: Mapping[str, bytes], why: str, me:
       StoreError: There is nobody to ask for the rest, or the disk will not do.
     """
     path = database.path
+    if IMAGE_KEY in meta:
+        raise StoreError(f"{path} is damaged ({why}): {REMEDY}")
     if not knows_others(meta, me):
         raise StoreError(f"{path} is damaged ({why}), and {_ALONE}")
     beside = path.with_name(f"{path.name}.mending")

@@ -34,6 +34,7 @@ from gossipnet.errors import StoreError
 from gossipnet.ids import LogId
 from gossipnet.io.database import Database
 from gossipnet.io.disk_errors import WriteDeferred, explain
+from gossipnet.io.log_reading import read_log
 from gossipnet.protocol.effects import Commit, Committed, LogRead, ReadLog
 
 MERGE_SECONDS = 0.05
@@ -51,7 +52,8 @@ CHECKPOINT_BYTES = 8 << 20
 CONGESTED_BYTES = 32 << 20
 """Waiting commits above this stop the reading of links until the disk has caught up: the last
 resort, for the engine takes no more records long before."""
-_RESEEK_ROWS = 256
+CLEAR_ROWS = 500
+"""Rows deleted in one transaction, between two commits."""
 _PAGE = 4096
 
 
@@ -66,7 +68,6 @@ class Deferred:
     reason: str
 
 
-_Ranges = dict[LogId, list[tuple[int, int]]]
 Deliver = Callable[[Committed | LogRead | Deferred], None]
 
 
@@ -106,6 +107,7 @@ class Store:
         self.backlog = 0
         # What follows belongs to the thread.
         self._pending: list[Commit] = []
+        self._clearing: deque[tuple[LogId, int]] = deque()
         self._why_deferred = ""
         self._due = 0.0
         self._gather_until = 0.0
@@ -216,6 +218,8 @@ class Store:
         """Everything queued, or nothing when some deadline came first."""
         waits = [due for due in (self._due if self._pending else 0.0, self._sync_due) if due]
         timeout = max(0.0, min(waits) - time.monotonic()) if waits else None
+        if self._clearing and not self._pending:
+            timeout = 0.0
         jobs: list[Commit | ReadLog | None] = []
         try:
             jobs.append(self._queue.get(timeout=timeout))
@@ -241,7 +245,24 @@ class Store:
             self._commit()
         if self._sync_due and now >= self._sync_due:
             self._sync_wal()
+        if self._clearing and not self._pending:
+            self._clear()
         return go_on
+
+    def _clear(self) -> None:
+        """Delete some of what is not needed; a crash leaves the rest for the next start."""
+        log, last = self._clearing[0]
+        try:
+            deleted, pages = self._database.clear(log, last, CLEAR_ROWS)
+        except WriteDeferred as error:
+            self._defer(str(error))
+            self._clearing.clear()
+            return
+        self._wal_bytes += pages * _PAGE
+        if deleted < CLEAR_ROWS:
+            self._clearing.popleft()
+        if self._wal_bytes >= CHECKPOINT_BYTES:
+            self._checkpoint()
 
     def _add(self, commit: Commit) -> None:
         if not self._pending:
@@ -269,6 +290,7 @@ class Store:
         # Every transaction writes whole pages: at least a leaf of the table and one of the index.
         self._wal_bytes += written + 3 * _PAGE
         self._complete(Committed(self._pending[-1].number))
+        self._clearing.extend(cleared for commit in self._pending for cleared in commit.clear)
         self._pending = []
         if self._lazy_sync and not self._sync_due:
             self._sync_due = time.monotonic() + SYNC_SECONDS
@@ -304,7 +326,7 @@ class Store:
 
     def _answer(self, read: ReadLog) -> None:
         try:
-            records, position = _read_log(self._database, read)
+            records, position = read_log(self._database, read)
         except sqlite3.Error as error:
             raise explain(error, self._database.path) from error
         self._complete(LogRead(read.request, tuple(records), position))
@@ -332,68 +354,3 @@ class Store:
             os.write(self._wake_write, b"\0")
         except BlockingIOError:
             return  # the pipe is full, so the loop is awake already
-
-
-def _read_log(database: Database, read: ReadLog) -> tuple[list[bytes], int | None]:
-    """Records of the wanted ranges in order of application, up to the limit, and where to go on.
-
-    Starts at the first wanted ordinal. Unwanted rows are passed over without reading their data,
-    and after a long run of them the next wanted one is looked up by the index.
-    """
-    left = _by_log(read.wanted)
-    records: list[bytes] = []
-    size = 0
-    position = _seek(database, left, read.position)
-    while position is not None:
-        skipped = 0
-        for ordinal, log, seq in database.scan(position):
-            if not _take_from(left, log, seq):
-                skipped += 1
-                if skipped >= _RESEEK_ROWS:
-                    position = ordinal + 1
-                    break
-                continue
-            skipped = 0
-            if records and size >= read.limit:
-                return records, ordinal
-            records.append(database.data(ordinal))
-            size += len(records[-1])
-            if not left:
-                return records, None
-        else:
-            return records, None
-        position = _seek(database, left, position)
-    return records, None
-
-
-def _by_log(wanted: Sequence[tuple[LogId, int, int]]) -> _Ranges:
-    """Ranges per log, the lowest at the end."""
-    left: _Ranges = {}
-    for log, first, last in sorted(wanted, reverse=True):
-        if first <= last:
-            left.setdefault(log, []).append((first, last))
-    return left
-
-
-def _take_from(left: _Ranges, log: LogId, seq: int) -> bool:
-    """Whether this record is wanted; forgets the ranges that are behind it."""
-    ranges = left.get(log)
-    if ranges is None:
-        return False
-    while ranges and seq > ranges[-1][1]:
-        ranges.pop()
-    wanted = bool(ranges) and seq >= ranges[-1][0]
-    if wanted and seq == ranges[-1][1]:
-        ranges.pop()
-    if not ranges:
-        del left[log]
-    return wanted
-
-
-def _seek(database: Database, left: _Ranges, position: int) -> int | None:
-    found = (
-        database.first_ordinal(log, first, last, position)
-        for log, ranges in left.items()
-        for first, last in ranges
-    )
-    return min((ordinal for ordinal in found if ordinal is not None), default=None)

@@ -25,6 +25,7 @@ class Supervisor:
     def __init__(self, environment: Mapping[str, str], pid: int) -> None:
         self._path = environment.get("NOTIFY_SOCKET", "")
         self.watchdog_s = _watchdog(environment, pid)
+        self.asked = False
 
     def __bool__(self) -> bool:
         return bool(self._path)
@@ -51,7 +52,8 @@ class Supervisor:
         self.say(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
 
     def stopping(self) -> None:
-        """The daemon says goodbye."""
+        """The daemon was asked to stop, and says goodbye."""
+        self.asked = True
         self.say(STOPPING=1)
 
     async def feed(self) -> None:

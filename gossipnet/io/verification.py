@@ -14,10 +14,12 @@ from gossipnet import ids
 from gossipnet.errors import BadSignature, RemoteProtocolError, StoreError
 from gossipnet.identity.signing import SecretKey
 from gossipnet.identity.trust import Trust
-from gossipnet.io.database import whole_record
+from gossipnet.io.database import chunks_in, whole_record
 from gossipnet.io.schema import SUM_BYTES, meta_sum
 from gossipnet.io.snapshot import Progress, reading
+from gossipnet.protocol.imaging import load_image
 from gossipnet.protocol.standing import known_statements
+from gossipnet.state.image_rows import MARK
 from gossipnet.state.record import parse_untrusted
 from gossipnet.state.replica import Replica
 
@@ -88,7 +90,13 @@ def verify_database(
                     result.found(f"structure: {str(line).splitlines()[-1]}")
             meta = _read_meta(connection, result)
             (result.set_aside,) = connection.execute("SELECT count(*) FROM damaged").fetchone()
-            _read_records(connection, _replica(trust, chain, meta), trust, result, progress)
+            replica = _replica(trust, chain, meta)
+            try:
+                load_image(replica, meta, lambda log: chunks_in(connection, log))
+            except StoreError as error:
+                result.damaged += 1
+                result.found(f"what the records go on from: {error}")
+            _read_records(connection, replica, trust, result, progress)
         except sqlite3.DatabaseError as error:
             name = getattr(error, "sqlite_errorname", None) or str(error)
             result.found(f"reading stopped after {result.records} records: {name}")
@@ -141,6 +149,8 @@ def _read_records(
             result.damaged += 1
             result.found(f"record {ordinal}{_named(log, seq)}: does not fit its sum")
             continue
+        if data[0] == MARK:
+            continue  # of an image: looked at before
         try:
             replica.load(data)
         except StoreError as error:

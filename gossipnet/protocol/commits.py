@@ -38,6 +38,7 @@ class Commits:
         self._replica = replica
         self._waiting: list[StoredRecord] = []
         self._waiting_bytes = 0
+        self._clear: list[tuple[LogId, int]] = []
         self._urgent_meta = False
         self._last_awaited = 0
         self._urgent: deque[int] = deque()
@@ -74,6 +75,11 @@ class Commits:
     def write_log(self, log: LogId) -> None:
         """This node writes that log from now on; what is in it now is durable."""
         self._durable[log] = self._replica.head(log)
+
+    def clear(self, ranges: Iterable[tuple[LogId, int]]) -> None:
+        """Records up to these are not needed once what was said so far is durable."""
+        self._clear += ranges
+        self._urgent_meta = True
 
     def hurry(self) -> None:
         """Somebody waits for the names that were put into ``context.meta``."""
@@ -127,7 +133,8 @@ class Commits:
             self._urgent_meta = False
             self._urgent.append(self.issued)
             self._last_awaited = self.issued
-        self._context.effects.append(Commit(self.issued, tuple(records), meta, awaited))
+        clear, self._clear = tuple(self._clear), []
+        self._context.effects.append(Commit(self.issued, tuple(records), meta, awaited, clear))
 
     def done(self, number: int) -> None:
         """Everything up to ``number`` is durable."""

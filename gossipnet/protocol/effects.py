@@ -234,12 +234,15 @@ class Commit:
       records: Records in the order in which they were applied.
       meta: Small named values to set, or to delete where the value is None.
       urgent: Something waits for it (a reply, a send). False: it may wait for the next one.
+      clear: (log, last): records up to there are not needed once this is durable. They may go on
+        lying there for a while.
     """
 
     number: int
     records: tuple[StoredRecord, ...]
     meta: tuple[tuple[str, bytes | None], ...]
     urgent: bool
+    clear: tuple[tuple[LogId, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

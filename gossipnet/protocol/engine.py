@@ -24,6 +24,7 @@ from gossipnet.protocol.effects import (
     Received,
     Refreshed,
 )
+from gossipnet.protocol.imaging import Fetch
 from gossipnet.protocol.membership import ALIVE, AWAY, LEFT
 from gossipnet.protocol.parts import Parts
 from gossipnet.protocol.receipts import Wait
@@ -60,19 +61,24 @@ class Engine(Parts):
 
     # -- driving -------------------------------------------------------------------------------
 
-    def start(self, meta: Mapping[str, bytes], now: float, wall: float) -> None:
+    def start(
+        self, meta: Mapping[str, bytes], now: float, wall: float, fetch: Fetch | None = None
+    ) -> None:
         """Begin.
 
         Args:
           meta: Every named value of the database.
           now: Monotonic seconds.
           wall: Unix seconds.
+          fetch: What was loaded of an image that was being fetched.
         """
         self.touch(now, wall)
         self.time.restore(meta)
         self.standing.restore(meta)
         self.membership.restore(meta)
         self.relay.restore(meta)
+        self.clearing.restore(meta)
+        self.imaging.restore(fetch)
         self.presence.start()
         self.commits.write_log(self.replica.own_log)
         self.commits.hurry()
@@ -86,6 +92,7 @@ class Engine(Parts):
         self.overlay.start(self._settings.seeds)
         self.distance.start()
         self.standing.start()
+        self.clearing.start()
         self.ready = True
 
     def handle(self, event: Input, now: float, wall: float) -> None:
@@ -106,7 +113,7 @@ class Engine(Parts):
         elif isinstance(event, DialFailed):
             self.overlay.failed(event.dial, event.failure, event.detail)
         elif isinstance(event, LogRead):
-            if not self.standing.takes(event):
+            if not (self.standing.takes(event) or self.clearing.takes(event)):
                 self.sync.streams.on_read(event)
         elif isinstance(event, JoinReceived):
             self.relay.received(event.join, event.data)
@@ -282,7 +289,12 @@ class Engine(Parts):
         clock = document["clock"]
         assert isinstance(clock, dict)
         clock["complaint"] = clock["complaint"] or self.time.complaint() or ""
-        return {**document, "ready": self.ready, "certificate": certificate}
+        return {
+            **document,
+            "ready": self.ready,
+            "certificate": certificate,
+            "clearing": {**self.clearing.status(), **self.imaging.status()},
+        }
 
     def peers(self) -> list[dict[str, object]]:
         """Rows of ``gossipnet peers``."""

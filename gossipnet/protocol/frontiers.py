@@ -154,7 +154,9 @@ class Frontiers:
                 head = logs.head(log)
                 if head >= seq:
                     known = logs.by_id.get(log)
-                    if known is not None and 0 < said == seq and known.hash_of(seq) != last:
+                    if known is None or not max(1, known.base) <= said == seq:
+                        continue  # or cleared: nothing is left to compare
+                    if known.hash_of(seq) != last:
                         contradicted.add(log)
                     continue
                 if waiting.has(log, head + 1):

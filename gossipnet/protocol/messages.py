@@ -10,6 +10,7 @@ from gossipnet.protocol.blobs import Blobs
 from gossipnet.protocol.broadcast import Broadcast
 from gossipnet.protocol.certificates import Certificates
 from gossipnet.protocol.detection import Detection
+from gossipnet.protocol.imaging import Imaging
 from gossipnet.protocol.linklife import LinkLife
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.notices import Noticeboard
@@ -45,6 +46,7 @@ from gossipnet.protocol.wire import (
     Want,
 )
 from gossipnet.protocol.wire_blobs import AskChunks, Chunk
+from gossipnet.protocol.wire_images import ImageProof
 from gossipnet.protocol.wire_ranges import SpanHeads, Spans
 from gossipnet.protocol.wire_receipts import AskReceipts, Receipts
 from gossipnet.protocol.wire_talk import AskEvents, EventHeads, PushEvents
@@ -64,6 +66,7 @@ def handlers(
     receipts: ReceiptBook,
     tracing: Tracing,
     sync: Sync,
+    imaging: Imaging,
     relay: Relay,
     certificates: Certificates,
     board: Noticeboard,
@@ -93,6 +96,7 @@ def handlers(
         SpanHeads: lambda link, message: sync.answer(link, sync.ranges(link).on_heads(message)),
         Want: sync.streams.on_want,
         Records: sync.on_records,
+        ImageProof: imaging.on_proof,
         More: sync.streams.on_more,
         RelayOpen: relay.on_open,
         RelayData: relay.on_data,

@@ -17,6 +17,7 @@ from gossipnet.ids import NodeId
 from gossipnet.protocol.blobs import Blobs
 from gossipnet.protocol.broadcast import Broadcast
 from gossipnet.protocol.certificates import Certificates
+from gossipnet.protocol.clearing import Clearing
 from gossipnet.protocol.clockcheck import ClockWatch
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
@@ -25,6 +26,7 @@ from gossipnet.protocol.distance import Distance
 from gossipnet.protocol.effects import (
     Renewed,
 )
+from gossipnet.protocol.imaging import Imaging
 from gossipnet.protocol.intake import Intake
 from gossipnet.protocol.judgement import Judgement
 from gossipnet.protocol.linklife import LinkLife
@@ -93,6 +95,7 @@ class Parts:
         self.outbox: Callable[[int], tuple[int, int]] = lambda _link: (0, 0)
         self.left = False
         self._met = False
+        self.outdated = False
         self._settings = settings
         self._digest: tuple[int, bytes] = (-1, b"")
         self._overtaken = 0
@@ -121,6 +124,10 @@ class Parts:
         self.broadcast = Broadcast(context, replica, self.tree, links)
         self.sync = Sync(context, replica, links, self._tables)
         self.commits = Commits(context, replica)
+        self.clearing = Clearing(context, identity, replica, self.membership, self.commits)
+        self.imaging = Imaging(
+            context, trust, replica, self.commits, self.clearing, self.sync, links
+        )
         self.intake = Intake(context, replica, identity.public_key, trust.mesh_id, self.commits)
         self.quotas = Quotas(context, replica, self.overlay, self.intake.ingest)
         self.receipts = ReceiptBook(
@@ -173,6 +180,7 @@ class Parts:
             self.receipts,
             self.tracing,
             self.sync,
+            self.imaging,
             self.relay,
             self.certificates,
             self.standing.board,
@@ -245,6 +253,13 @@ class Parts:
         forking = self.standing.forking
         self.broadcast.forked = self.sync.forked = forking.on_evidence
         self.sync.suspect = forking.suspect
+        self.sync.chunk = self.imaging.chunk
+        self.sync.joining = self.imaging.joining
+        self.sync.streams.cleared = self.imaging.give
+        self.clearing.busy = lambda: (
+            self.standing.rebuilding.active or bool(self.replica.voids.stale)
+        )
+        self.clearing.reload = self.imaging.reload = self._reload
         forking.fetch = self.sync.fetch
         forking.applied = self._on_released
         forking.own_forked = lambda: self.intake.open_epoch("this node's log was forked")
@@ -300,6 +315,7 @@ class Parts:
 
     def _on_ended(self, link: PeerLink) -> None:
         self.sync.forget(link.number)
+        self.imaging.forget(link.number)
         self.relay.link_ended(link)
         self.certificates.link_ended(link)
         self.blobs.forget(link.number)
@@ -367,6 +383,11 @@ class Parts:
         """Records had waited for a part of a log that nobody will ever take."""
         self.commits.foreign(records)
         self.broadcast.forward(records, None, 1)
+
+    def _reload(self) -> None:
+        """The disk has what the state must become: this process has to read it anew."""
+        self.outdated = True
+        self.context.event("reloading", "the state on the disk is newer: it is read anew")
 
     def _on_root(self) -> None:
         """Another version of the root counts: say so, and keep it with the certificates."""

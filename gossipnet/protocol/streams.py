@@ -46,6 +46,8 @@ class Streams:
         self._sendable = sendable
         self._read = 0
         self._reads: dict[int, tuple[int, Serving]] = {}
+        # Set by the engine.
+        self.cleared: Callable[[PeerLink], None] = lambda _link: None
 
     def on_want(self, link: PeerLink, message: Want) -> None:
         """Serve a small gap from memory, anything else as a stream from disk."""
@@ -55,6 +57,17 @@ class Streams:
             if first <= (head := self._sendable(LogId(log), self._replica.head(LogId(log))))
             and first <= last
         ]
+        by_id, image = self._replica.logs.by_id, self._replica.image
+        if image is not None:
+            if any(first <= by_id[log].base for log, first, _last in ranges):
+                self._context.send(link.number, Lane.BULK, Records(message.session, [], True, True))
+                self.cleared(link)
+                return
+            ranges += [
+                (image.log, first, min(last, image.count))
+                for log, first, last in message.ranges
+                if log == image.name and first <= min(last, image.count)
+            ]
         total = sum(last - first + 1 for _log, first, last in ranges)
         if total <= FROM_MEMORY:
             found = [

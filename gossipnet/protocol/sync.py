@@ -27,6 +27,7 @@ from gossipnet.protocol.wire import (
     Want,
 )
 from gossipnet.protocol.wire_types import Message
+from gossipnet.state.image_rows import MARK
 from gossipnet.state.replica import AppliedRecord, Outcome, Replica, Status
 
 PERIOD = 5.0
@@ -53,6 +54,10 @@ GRAFT_AGAIN = 0.2
 
 GAPS_MAX = 4096
 """Gaps remembered while the tree has time to fill them."""
+
+
+CHUNK = bytes((MARK,))
+"""What a piece of an image begins with, where a record has its version."""
 
 
 class Sync:
@@ -87,6 +92,8 @@ class Sync:
         self.graft: Callable[[PeerLink], None] = lambda _link: None
         self.compare_members: Callable[[PeerLink], None] = lambda _link: None
         self.ingest: Callable[[bytes], Outcome] = lambda data: replica.ingest(data, context.wall)
+        self.chunk: Callable[[bytes], None] = lambda _data: None
+        self.joining: Callable[[PeerLink], bool] = lambda _link: False
         self.congested: Callable[[], bool] = lambda: False
         self.sendable: Callable[[LogId, int], int] = lambda _log, head: head
         self.streams = Streams(context, replica, links, lambda log, head: self.sendable(log, head))
@@ -162,15 +169,23 @@ class Sync:
     def _differ(self, link: PeerLink, heads: list[Tip]) -> None:
         theirs = {LogId(log): head for log, head, _tip in heads}
         wanted = self._replica.wanted_from(theirs)
+        if self.joining(link):
+            return
         if wanted:
             self._pull(link, wanted)
         by_id = self._replica.logs.by_id
         for log, head, tip in heads:
             known = by_id.get(LogId(log))
-            if known is not None and 1 <= head <= known.head and known.hash_of(head) != tip:
+            if known is None or not max(1, known.base) <= head <= known.head:
+                continue
+            if known.hash_of(head) != tip:
                 self.suspect(link, LogId(log), head)
 
     # -- pulling -------------------------------------------------------------------------------
+
+    def pull_image(self, link: PeerLink, name: LogId, first: int, last: int) -> None:
+        """Ask for chunks of an image."""
+        self._pull(link, [(name, first, last)])
 
     def _pull(self, link: PeerLink, wanted: list[tuple[LogId, int, int]]) -> None:
         """Start a stream, unless one is under way: then compare again when it ends."""
@@ -250,6 +265,9 @@ class Sync:
         try:
             for data in message.records:
                 self._context.counters["records_received"] += 1
+                if data[:1] == CHUNK:
+                    self.chunk(data)
+                    continue
                 outcome = self.ingest(data)
                 applied.extend(outcome.applied)
                 if outcome.status is Status.FORKED:

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.protocol.wire_blobs import BlobMessage
+from gossipnet.protocol.wire_images import ImageProof
 from gossipnet.protocol.wire_ranges import SpanHeads, Spans
 from gossipnet.protocol.wire_receipts import AskReceipts, Receipts
 from gossipnet.protocol.wire_talk import (
@@ -349,6 +350,7 @@ AnyMessage = (
     | SpanHeads
     | Want
     | Records
+    | ImageProof
     | More
     | RelayOpen
     | RelayData

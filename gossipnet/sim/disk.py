@@ -8,7 +8,7 @@ the write, so that a power failure takes back up to a second. Knows no engine.
 
 import random
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from gossipnet.ids import LogId
 from gossipnet.protocol.effects import Commit, Committed, LogRead, ReadLog, StoredRecord
@@ -123,6 +123,11 @@ class Disk:
             self.meta.pop(name, None)
         else:
             self.meta[name] = value
+
+    def chunks(self, log: LogId) -> Iterator[bytes]:
+        """What is stored of an image."""
+        _seqs, places = self._places.get(log, ([], []))
+        return (self.records[place].data for place in places)
 
     def read(self, effect: ReadLog) -> None:
         """Answer after everything asked for so far is written."""

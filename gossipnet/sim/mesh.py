@@ -16,6 +16,7 @@ from gossipnet.identity.peer import Peer
 from gossipnet.identity.signing import remember_verified
 from gossipnet.ids import NodeId
 from gossipnet.protocol.engine import Engine, EngineSettings
+from gossipnet.protocol.imaging import load_image
 from gossipnet.protocol.memberentry import share_records
 from gossipnet.protocol.membership import Member
 from gossipnet.sim.machine import Core, Machine
@@ -108,6 +109,7 @@ class Mesh:
         replica = Replica(
             key=identity.key, chain=identity.chain, trust=identity.trust, epoch=epoch, wall=wall
         )
+        fetch = load_image(replica, machine.disk.meta, machine.disk.chunks)
         for record in machine.disk.records:
             replica.load(record.data)
         replica.finish_loading(wall)
@@ -121,7 +123,7 @@ class Mesh:
             now=now,
             wall=wall,
         )
-        engine.start(dict(machine.disk.meta), now, wall)
+        engine.start(dict(machine.disk.meta), now, wall, fetch)
         self._began[machine.index] = engine.membership.incarnation
         return engine
 

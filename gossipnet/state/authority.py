@@ -9,8 +9,11 @@ from gossipnet.identity.certificate import Certificate
 from gossipnet.identity.trust import Trust
 from gossipnet.state.clock import stamp_ms
 from gossipnet.state.logs import Log
-from gossipnet.state.operations import Body, OpenLog, Renew
+from gossipnet.state.operations import KEYLESS, Body, Checkpoint, Renew
 from gossipnet.state.record import Record
+
+PROPOSING_ROLES = frozenset({"issuer"})
+"""Who may propose checkpoints, and excuse authors that are not there."""
 
 SLACK_MS = 300_000
 """A record may be stamped this much outside its author's certificate: clocks differ."""
@@ -39,10 +42,14 @@ def may_write(log: Log, record: Record, body: Body) -> bool:
     certificate = log.certificate
     if not timely(certificate, stamp_ms(record.stamp)):
         return False
+    if certificate.roles.isdisjoint(PROPOSING_ROLES) and any(
+        isinstance(operation, Checkpoint) for operation in body.operations
+    ):
+        return False
     if certificate.writes_everything:
         return True
     return all(
-        isinstance(operation, OpenLog | Renew) or certificate.allows("write", operation.key)
+        isinstance(operation, KEYLESS) or certificate.allows("write", operation.key)
         for operation in body.operations
     )
 

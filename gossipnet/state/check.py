@@ -8,11 +8,14 @@ from math import isnan
 
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.state.operations import (
+    KEYLESS,
     STEPS_AND_VALUES,
     AnyOperation,
     Body,
+    Checkpoint,
     Dots,
     ElementRef,
+    Endorse,
     GroupAck,
     GroupCreate,
     GroupDestroy,
@@ -51,10 +54,21 @@ def check_operations(body: Body, record: Record) -> None:
         if isinstance(operation, OpenLog):
             if place or record.seq != 1:
                 raise RemoteProtocolError("bad-record", "opens a log in its midst")
+        elif isinstance(operation, Checkpoint | Endorse):
+            if not all(isinstance(other, KEYLESS) for other in body.operations):
+                raise RemoteProtocolError("bad-record", "a checkpoint among other operations")
+            if isinstance(operation, Checkpoint):
+                _check_checkpoint(operation)
         elif not isinstance(operation, Renew):
             _check(operation, heads, record.seq, place)
         elif place:  # one at most: each costs signatures
             raise RemoteProtocolError("bad-record", "renews in its midst")
+
+
+def _check_checkpoint(operation: Checkpoint) -> None:
+    logs = [log for log, _seq, _hash in operation.heads]
+    if logs != sorted(set(logs)) or operation.excused != sorted(set(operation.excused)):
+        raise RemoteProtocolError("bad-record", "a checkpoint that is not in order")
 
 
 def _check(operation: AnyOperation, heads: list[int], own: int, place: int) -> None:
@@ -85,7 +99,7 @@ def _check(operation: AnyOperation, heads: list[int], own: int, place: int) -> N
         if not loglog.sound(operation.hits):
             raise RemoteProtocolError("bad-record", "no register of a HyperLogLog")
         return
-    assert not isinstance(operation, OpenLog | Renew)
+    assert not isinstance(operation, KEYLESS)
     _check_seen(operation.seen, heads)
     if isinstance(operation, ListSet):
         _check_element(operation.element, heads, own, place)

@@ -96,6 +96,15 @@ class Core:
         other.wall_ms = self.wall_ms
         return other
 
+    def wipe(self) -> None:
+        """Forget everything: what was read is taken back."""
+        self.entries.clear()
+        self.hidden.clear()
+        self._order = ScanOrder()
+        self._deadlines.clear()
+        self._ended.clear()
+        self._field_clock = FieldClock()
+
     def replace(self, key: bytes, entry: Entry | None) -> None:
         """Let a key hold what was computed elsewhere, from the same logs."""
         self.entries.pop(key, None)

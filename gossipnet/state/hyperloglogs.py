@@ -137,7 +137,7 @@ def apply_add(core: Core, op: SketchAdd, table: list[int], dot: int) -> str:
 
 def _is_void(core: Core, dot: int) -> bool:
     """Whether a generation is missing because its author was revoked, and not by DEL."""
-    return seq_of(dot) >= core.logs.by_number[dot >> 56].void_from
+    return core.logs.by_number[dot >> 56].is_void(seq_of(dot))
 
 
 APPLY: dict[type, Apply] = {SketchAdd: apply_add}

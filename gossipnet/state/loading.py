@@ -13,12 +13,16 @@ from gossipnet.ids import LogId
 from gossipnet.state import record
 from gossipnet.state.check import check_operations
 from gossipnet.state.fork import Forks
+from gossipnet.state.image_rows import MARK
 from gossipnet.state.logs import Log, Logs
 from gossipnet.state.opening import open_log, verify_first
 from gossipnet.state.operations import Body, decode_body_untrusted
 from gossipnet.state.record import Record
 
 _REMEDY = "put a backup back, or move state.db away to fetch the state from the other members"
+
+
+_CHUNK = bytes((MARK,))
 
 
 class Loading:
@@ -45,11 +49,15 @@ class Loading:
 
     def load(self, data: bytes) -> None:
         """Apply one record, in stored order; raises `StoreError`."""
+        if data[:1] == _CHUNK:
+            return  # of an image, which was read before all records
         try:
             stored = record.parse_untrusted(data)
             if stored.seq >= self._forks.at(stored.log):
                 return  # of a branch that was applied before the fork was known
             known = self._logs.begun(stored.log)
+            if known is not None and stored.seq <= known.base:
+                return  # about to be cleared
             body = decode_body_untrusted(stored.body)
             if known is None:
                 if stored.seq != 1 or stored.prev != record.GENESIS:

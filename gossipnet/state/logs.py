@@ -6,6 +6,7 @@ it. Knows nothing of operations on keys.
 
 import hashlib
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -35,8 +36,13 @@ class Log:
       chain: The same with its issuers, as received.
       head: Sequence number of the newest record applied.
       head_hash: Its hash.
-      stamps: Stamp of every record, by sequence number - 1 (8 bytes a record).
-      hashes: First `HASH_BYTES` of every record's hash, so that a second one is noticed.
+      base: Records up to this number have been cleared: what is left of them is in an image.
+      base_stamp, base_hash: Stamp and hash of that record.
+      base_chain: Its author's certificates there.
+      base_voids: First and last of those of them that have no effect, once and for all.
+      kept: Numbers and stamps of cleared records of which anything was left, by number.
+      stamps: Stamp of every record after `base` (8 bytes a record).
+      hashes: First `HASH_BYTES` of their hashes, so that a second one is noticed.
       epoch: Which of its author's logs it is, u32.
       frozen_at: It was forked: this number was given twice, and it ends before; see `freezing`.
       void_from: First sequence number without effect; see `voids`.
@@ -53,6 +59,12 @@ class Log:
     chain: tuple[bytes, ...]
     head: int = 0
     head_hash: bytes = bytes(32)
+    base: int = 0
+    base_stamp: int = 0
+    base_hash: bytes = bytes(32)
+    base_chain: tuple[bytes, ...] = ()
+    base_voids: tuple[tuple[int, int], ...] = ()
+    kept: "tuple[array[int], array[int]]" = field(default_factory=lambda: (array("Q"), array("Q")))
     stamps: "array[int]" = field(default_factory=lambda: array("Q"))
     hashes: bytearray = field(default_factory=bytearray)
     epoch: int = 0
@@ -65,13 +77,50 @@ class Log:
     @property
     def last_stamp(self) -> int:
         """Stamp of the newest record, 0 before the first."""
-        return self.stamps[self.head - 1] if self.head else 0
+        return self.stamps[self.head - 1 - self.base] if self.head > self.base else self.base_stamp
 
     def hash_of(self, seq: int) -> bytes:
-        """First `HASH_BYTES` of the hash of record ``seq``; of zeros for 0."""
-        if not seq:
-            return bytes(HASH_BYTES)
-        return bytes(self.hashes[(seq - 1) * HASH_BYTES : seq * HASH_BYTES])
+        """First `HASH_BYTES` of the hash of record ``seq``; zeros for 0 and what was cleared."""
+        if seq <= self.base:
+            return self.base_hash[:HASH_BYTES] if seq == self.base else bytes(HASH_BYTES)
+        at = (seq - 1 - self.base) * HASH_BYTES
+        return bytes(self.hashes[at : at + HASH_BYTES])
+
+    def stamp_of(self, seq: int) -> int:
+        """The stamp of a record; 0 where nothing was left of it when it was cleared."""
+        if seq > self.base:
+            return self.stamps[seq - 1 - self.base]
+        numbers, stamps = self.kept
+        at = bisect_left(numbers, seq)
+        return stamps[at] if at < len(numbers) and numbers[at] == seq else 0
+
+    def is_void(self, seq: int) -> bool:
+        """Whether a record has no effect."""
+        if seq > self.base:
+            return seq >= self.void_from
+        return any(first <= seq <= last for first, last in self.base_voids)
+
+    def voids_to(self, seq: int) -> tuple[tuple[int, int], ...]:
+        """What `base_voids` would be, were everything up to ``seq`` cleared."""
+        first = max(self.void_from, self.base + 1)
+        return self.base_voids if first > seq else (*self.base_voids, (first, seq))
+
+    def clear(
+        self,
+        base: int,
+        base_hash: bytes,
+        base_stamp: int,
+        base_voids: tuple[tuple[int, int], ...],
+        kept: "tuple[array[int], array[int]]",
+    ) -> None:
+        """Forget what was known of the records up to ``base``, which have been applied."""
+        gone = base - self.base
+        del self.stamps[:gone]
+        del self.hashes[: gone * HASH_BYTES]
+        self.base, self.base_hash, self.base_stamp = base, base_hash, base_stamp
+        self.base_voids, self.kept = base_voids, kept
+        self.void_from = max(self.void_from, base + 1)
+        self.frozen_at = max(self.frozen_at, base + 1)
 
 
 class Logs:
@@ -131,9 +180,18 @@ class Logs:
         self._count(log, 1)
         self.total += 1
 
+    def jump(self, log: Log, head: int, head_hash: bytes) -> None:
+        """Go on behind a record that was cleared before it came here; `Log.clear` follows."""
+        self._count(log, -1)
+        self.total += head - log.head
+        log.head, log.head_hash = head, head_hash
+        log.stamps, log.hashes, log.base = array("Q"), bytearray(), head
+        log.base_hash = head_hash
+        self._count(log, 1)
+
     def freeze(self, log: Log, at: int) -> None:
         """End a log before number ``at``, whatever was applied of it."""
-        log.frozen_at = min(log.frozen_at, at)
+        log.frozen_at = min(log.frozen_at, max(at, log.base + 1))
         beyond = log.head - (log.frozen_at - 1)
         if beyond > 0:
             self._count(log, -1)
@@ -184,7 +242,7 @@ class Logs:
         """The stamp of the record that a dot is in; 0 for what a fork has voided."""
         log = self.by_number[dot >> 56]
         seq = (dot >> 16) & 0xFF_FFFF_FFFF
-        return 0 if seq >= log.frozen_at else log.stamps[seq - 1]
+        return 0 if seq >= log.frozen_at else log.stamp_of(seq)
 
     def lacking(self, theirs: Mapping[LogId, int]) -> list[tuple[LogId, int, int]]:
         """(log, first, last) of what another replica has and this one does not."""

@@ -290,6 +290,37 @@ class Renew(Operation, tag=65, frozen=True):
     chain: Annotated[list[Annotated[bytes, Meta(max_length=4096)]], Meta(max_length=3)]
 
 
+_Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
+_Log = Annotated[bytes, Meta(min_length=16, max_length=16)]
+
+
+class Checkpoint(Operation, tag=66, frozen=True):
+    """An issuer proposes to keep of all records up to here only what is left of them.
+
+    Attributes:
+      heads: (log, last record, its hash), by log id.
+      excused: Authors that need not endorse it: they left, were revoked, or are long silent.
+    """
+
+    heads: Annotated[list[tuple[_Log, Seq, _Hash]], Meta(max_length=1 << 14)]
+    excused: Annotated[list[_Hash], Meta(max_length=1 << 14)]
+
+
+class Endorse(Operation, tag=67, frozen=True):
+    """The author has computed what is left up to a checkpoint; it comes to this.
+
+    Attributes:
+      proposal: Hash of the record that proposed the checkpoint.
+      root: Hash over the image (`image`).
+    """
+
+    proposal: _Hash
+    root: _Hash
+
+
+KEYLESS = (OpenLog, Renew, Checkpoint, Endorse)
+"""Operations that are about the log itself and no key."""
+
 AnyOperation = (
     Set
     | Increment
@@ -317,6 +348,8 @@ AnyOperation = (
     | HashExpire
     | OpenLog
     | Renew
+    | Checkpoint
+    | Endorse
 )
 
 LogBytes = Annotated[bytes, Meta(min_length=16, max_length=16)]

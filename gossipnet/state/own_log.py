@@ -13,10 +13,11 @@ from gossipnet.ids import LogId, NodeId
 from gossipnet.state import record
 from gossipnet.state.authority import timely, write_rule
 from gossipnet.state.batch import Batch
+from gossipnet.state.checkpoints import Checkpoints
 from gossipnet.state.clock import HybridClock, stamp_ms
 from gossipnet.state.errors import NotPermitted, WritesRefused
 from gossipnet.state.logs import Logs
-from gossipnet.state.operations import OpenLog, Renew, encode_body
+from gossipnet.state.operations import Checkpoint, Endorse, OpenLog, Renew, encode_body
 from gossipnet.state.outcome import AppliedRecord
 from gossipnet.state.voids import Voids
 from gossipnet.state.waiting import Recent
@@ -30,6 +31,8 @@ class _Host(Protocol):
     counters: Counter[str]
     recent: Recent
     voids: Voids
+    checkpoints: Checkpoints
+    tail_bytes: int
 
     @property
     def wall_ms(self) -> int:
@@ -46,6 +49,7 @@ class OwnLog:
       author: This node.
       certificate: What it may write.
       barred: Why nothing may be written any more, or empty.
+      loading: Nothing may be written yet.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class OwnLog:
         self._batch: Batch | None = None
         self._sealed: list[AppliedRecord] = []
         self.barred = ""
+        self.loading = False
 
     @property
     def dirty(self) -> bool:
@@ -83,6 +88,8 @@ class OwnLog:
         certificate = self.certificate
         if self.barred:
             raise WritesRefused("REVOKED", self.barred)
+        if self.loading:
+            raise WritesRefused("LOADING", "this node is fetching the state from the others")
         if not self.timely:
             raise WritesRefused(
                 "CLOCKSKEW",
@@ -129,6 +136,7 @@ class OwnLog:
         if not batch.operations:
             log.stamps.pop()
             return
+        body = batch.body()
         sealed = record.write(
             self._key,
             self._trust.mesh_id,
@@ -136,14 +144,29 @@ class OwnLog:
             batch.seq,
             log.head_hash,
             log.stamps[-1],
-            encode_body(batch.body()),
+            encode_body(body),
         )
         host.logs.advance(log, sealed.hash)
         host.voids.note(log, batch.seq)
+        host.checkpoints.note(log, sealed, body)
         host.recent.put(log.id, batch.seq, sealed.data)
+        host.tail_bytes += len(sealed.data)
         host.counters["records_written"] += 1
         host.counters["operations_written"] += len(batch.operations)
         self._sealed.append(AppliedRecord(log.id, batch.seq, sealed.data))
+
+    def begin(self) -> None:
+        """Write the record that opens the log, if there is none yet."""
+        if not self._host.logs.head(self.id) and self.timely:
+            self.open_batch(False)
+            self.close_batch()
+
+    def write_alone(self, operation: Checkpoint | Endorse) -> None:
+        """Write a record that holds this and nothing that is about keys."""
+        self.close_batch()
+        batch = self.open_batch(False)
+        batch.add(operation, 64)
+        self.close_batch()
 
     def seal(self) -> list[AppliedRecord]:
         """Seal what waits and hand out all own records since the last call, in order."""

@@ -8,23 +8,16 @@ records were part of it, so what comes out is what a replica holds that knew of 
 first. Whoever drives this reads the records from disk; the newest come from memory.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gossipnet.identity.trust import Trust
 from gossipnet.ids import LogId
 from gossipnet.state import fingerprint, record
-from gossipnet.state.authority import may_write, renew_author
-from gossipnet.state.logs import Log
-from gossipnet.state.operations import (
-    Body,
-    GroupCreate,
-    OpenLog,
-    Renew,
-    SketchAdd,
-    decode_body_untrusted,
-)
+from gossipnet.state.image_rows import MARK
+from gossipnet.state.operations import Body, GroupCreate, SketchAdd, decode_body_untrusted
 from gossipnet.state.record import Record
+from gossipnet.state.replay import Replay, Wanted, keys_of
 
 if TYPE_CHECKING:
     from gossipnet.state.replica import Replica
@@ -34,31 +27,28 @@ FROM_MEMORY = 4096
 
 _EVENTS = {"string": "set", "hash": "hset", "set": "sadd"}
 
-Wanted = list[tuple[LogId, int, int]]
-
 
 class Rebuild:
     """One computation; drop it and begin another when the verdicts change meanwhile.
 
     Attributes:
       keys: What is computed anew; complete once the stale records were looked at.
-      replayed: Records looked at.
     """
 
     def __init__(self, replica: "Replica", trust: Trust) -> None:
         self._replica = replica
-        self._trust = trust
         self._looked: dict[LogId, int] = {
             log: stale.first - 1 for log, stale in replica.voids.stale.items()
         }
         self._look_to = {log: stale.last for log, stale in replica.voids.stale.items()}
         self._looking = True
-        self._fresh = replica.keyspace.blank()
-        self._done: dict[LogId, int] = {}
-        self._authors: dict[LogId, Log] = {}
+        self._trust = trust
         self._missed: set[bytes] = set()
         self.keys: set[bytes] = set()
-        self.replayed = 0
+        self._replay = self._run()
+
+    def _run(self) -> Replay:
+        return Replay(self._replica, self._trust, self.keys, self._note_missed)
 
     def wanted(self) -> Wanted:
         """What to read from disk next, in the order in which it was applied; [] at the end."""
@@ -71,39 +61,33 @@ class Rebuild:
             if left and not self._from_memory(left, self._look):
                 return left
             self._looking = False
-        left = [
-            (log.id, self._done.get(log.id, 0) + 1, log.head)
-            for log in self._replica.logs.by_number
-            if self._done.get(log.id, 0) < log.head
-        ]
-        if left and not self._from_memory(left, self._replay):
+        left = self._replay.left()
+        if left and not self._from_memory(left, self._replay.take):
             return left
         if not self._missed:
             return []
         # Somebody names what is stale in a key that no stale record is about: once more, with it.
         self.keys |= self._missed
         self._missed = set()
-        self._fresh = self._replica.keyspace.blank()
-        self._done, self._authors = {}, {}
+        self._replay = self._run()
         return self.wanted()
 
     def feed(self, data: bytes) -> None:
-        """One record of what `wanted` asked for."""
-        self.replayed += 1
-        taken = record.parse_untrusted(data)
-        if self._looking:
-            self._look(taken)
+        """One row of what `wanted` asked for."""
+        if self._looking and data[0] != MARK:
+            self._look(record.parse_untrusted(data))
         else:
-            self._replay(taken)
+            self._replay.feed(data)
 
     def finish(self) -> int:
         """Put the keys in place; how many of them look different now."""
         live = self._replica.keyspace
         logs = self._replica.logs
-        self._fresh.move_clock(live.wall_ms)
+        fresh = self._replay.fresh
+        fresh.move_clock(live.wall_ms)
         changed = 0
         for key in sorted(self.keys):
-            entry = self._fresh.raw(key)
+            entry = fresh.raw(key)
             before = live.raw(key)
             if fingerprint.of_entry(before, logs) == fingerprint.of_entry(entry, logs):
                 continue
@@ -139,8 +123,6 @@ class Rebuild:
                 return False  # what these depend on is on disk
         return True
 
-    # -- the two passes ------------------------------------------------------------------------
-
     def _look(self, taken: Record) -> bool:
         """First pass: note the keys of a stale record."""
         if taken.seq == self._looked.get(taken.log, -1) + 1:
@@ -148,35 +130,9 @@ class Rebuild:
             self.keys.update(keys_of(decode_body_untrusted(taken.body)))
         return True
 
-    def _replay(self, taken: Record) -> bool:
-        """Second pass: apply a record to the fresh table; False if it is not its turn yet."""
-        done = self._done
-        if taken.seq != done.get(taken.log, 0) + 1 or taken.seq >= self._end_of(taken.log):
-            return taken.seq <= done.get(taken.log, 0) or taken.seq >= self._end_of(taken.log)
-        body = decode_body_untrusted(taken.body)
-        logs = self._replica.logs
-        if any(logs.needed(LogId(log), seq) > done.get(LogId(log), 0) for log, seq in body.logs):
-            return False
-        done[taken.log] = taken.seq
-        log = logs.by_id[taken.log]
-        author = self._author(log, body)
-        renew_author(author, body, self._trust)
-        if taken.seq >= log.void_from or not may_write(author, taken, body):
-            return True
-        self._missed |= self._naming_stale(taken, body)
-        if self.keys.isdisjoint(keys_of(body)):
-            return True
-        by_id = logs.by_id
-        table = [log.number, *(by_id[LogId(other)].number for other, _seq in body.logs)]
-        for place, operation in enumerate(body.operations):
-            if getattr(operation, "key", None) in self.keys:
-                self._replica.poison.apply(self._fresh.apply, operation, table, taken.seq, place)
-        return True
-
-    def _naming_stale(self, taken: Record, body: Body) -> set[bytes]:
+    def _note_missed(self, taken: Record, body: Body) -> None:
         """Further keys with operations to which it matters whether a dot that they name is void."""
         stale = self._replica.voids.stale
-        found: set[bytes] = set()
         for operation in body.operations:
             if isinstance(operation, GroupCreate):
                 dots = operation.generations
@@ -187,28 +143,4 @@ class Rebuild:
             for ref, seq, _place in dots if operation.key not in self.keys else ():
                 held = stale.get(LogId(body.logs[ref - 1][0]) if ref else taken.log)
                 if held is not None and held.first <= seq <= held.last:
-                    found.add(operation.key)
-        return found
-
-    def _end_of(self, log: LogId) -> int:
-        known = self._replica.logs.by_id.get(log)
-        return 0 if known is None else known.frozen_at
-
-    def _author(self, log: Log, body: Body) -> Log:
-        """The author as it stood at this point of its log: certificates change along it."""
-        author = self._authors.get(log.id)
-        if author is None:
-            opening = body.operations[0]
-            assert isinstance(opening, OpenLog)
-            chain = tuple(opening.chain)
-            certificate = self._trust.verify_past_chain(chain)
-            author = Log(log.number, log.id, log.public_key, log.author, certificate, chain)
-            self._authors[log.id] = author
-        return author
-
-
-def keys_of(body: Body) -> Iterable[bytes]:
-    """The keys that a record's operations are about."""
-    return (
-        operation.key for operation in body.operations if not isinstance(operation, OpenLog | Renew)
-    )
+                    self._missed.add(operation.key)

@@ -18,10 +18,13 @@ from gossipnet.ids import LogId, NodeId
 from gossipnet.state import fingerprint, record
 from gossipnet.state.authority import may_write, renew_author
 from gossipnet.state.check import check_operations
+from gossipnet.state.checkpoints import Checkpoints
 from gossipnet.state.clock import HybridClock
 from gossipnet.state.errors import KeyspaceError
 from gossipnet.state.fork import ForkProof, Forks
 from gossipnet.state.freezing import freeze
+from gossipnet.state.image import Image
+from gossipnet.state.imaged import Imaged
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.loading import Loading
 from gossipnet.state.logs import HASH_BYTES, Log, Logs
@@ -30,7 +33,6 @@ from gossipnet.state.operations import Body, decode_body_untrusted
 from gossipnet.state.outcome import AppliedRecord, Outcome, Status
 from gossipnet.state.own_log import OwnLog
 from gossipnet.state.poison import Poison
-from gossipnet.state.rebuild import Rebuild
 from gossipnet.state.record import Record
 from gossipnet.state.voids import Voids
 from gossipnet.state.waiting import Gaps, Recent, Waiting
@@ -38,7 +40,7 @@ from gossipnet.state.waiting import Gaps, Recent, Waiting
 __all__ = ["AppliedRecord", "Outcome", "Replica", "Status"]
 
 
-class Replica:
+class Replica(Imaged):
     """State that converges.
 
     Args:
@@ -79,6 +81,9 @@ class Replica:
         self.counters: Counter[str] = Counter()
         self.recent = Recent()
         self.poison = Poison()
+        self.checkpoints = Checkpoints(self.logs)
+        self.image: Image | None = None
+        self.tail_bytes = 0
         for proof in self.forks:
             freeze(self, proof)
         self._own = OwnLog(self, key, chain, trust, epoch)
@@ -178,24 +183,9 @@ class Replica:
 
     # -- revocations ---------------------------------------------------------------------------
 
-    def revocations_changed(self) -> bool:
-        """Judge all logs anew; True if the state must be computed anew (`begin_rebuild`)."""
-        self._own.close_batch()  # what waits in it was applied already
-        return self.voids.changed()
-
-    def begin_rebuild(self) -> Rebuild:
-        """Compute anew what stale records touched; the caller feeds it from disk."""
-        self._own.close_batch()
-        return Rebuild(self, self._trust)
-
     def freeze(self, proof: ForkProof, wall: float) -> Outcome:
         """End a log that was forked; what others wrote and waited for it is applied."""
         return self._take_all(freeze(self, proof), wall)
-
-    def bar(self, reason: str) -> None:
-        """This node was revoked: nobody would take what it writes, so it refuses to."""
-        self._own.close_batch()
-        self._own.barred = reason
 
     # -- foreign records -----------------------------------------------------------------------
 
@@ -209,9 +199,15 @@ class Replica:
         arrived = record.parse_untrusted(data)
         outcome = Outcome(Status.APPLIED)
         known = self.logs.begun(arrived.log)
+        if self.loading:
+            outcome.status = Status.HELD  # it comes again once the image is here
+            return outcome
         if arrived.seq >= self.forks.at(arrived.log):
             self.counters["records_frozen"] += 1
             outcome.status = Status.VOID
+            return outcome
+        if known is not None and arrived.seq <= known.base:
+            outcome.status = Status.DUPLICATE  # and cleared
             return outcome
         old = known is not None and arrived.seq <= known.head
         if known is not None and old and known.hash_of(arrived.seq) == arrived.hash[:HASH_BYTES]:
@@ -320,6 +316,7 @@ class Replica:
         self.logs.advance(log, arrived.hash)
         self.clock.merge(arrived.stamp)
         self.recent.put(arrived.log, arrived.seq, arrived.data)
+        self.tail_bytes += len(arrived.data)
         self.counters["renewals_refused"] += renew_author(log, body, self._trust)
         self.voids.note(log, arrived.seq)
         if arrived.seq >= log.void_from:
@@ -328,6 +325,7 @@ class Replica:
         if not may_write(log, arrived, body):
             self.counters["records_void"] += 1
             return Status.VOID
+        self.checkpoints.note(log, arrived, body)
         table = [log.number, *(self.logs.by_id[LogId(other)].number for other, _seq in body.logs)]
         for place, operation in enumerate(body.operations):
             self.poison.apply(self.keyspace.apply, operation, table, arrived.seq, place)
@@ -371,7 +369,11 @@ class Replica:
 
     @property
     def _reaping(self) -> bool:
-        return self.keyspace.refusal is None and self._own.timely and not self._own.barred
+        return (
+            self.keyspace.refusal is None
+            and self._own.timely
+            and not (self._own.barred or self.loading)
+        )
 
     def next_due(self) -> float:
         """Unix seconds at which `advance` has something to do, or infinity."""

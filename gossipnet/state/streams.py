@@ -280,7 +280,7 @@ def apply_group_create(core: Core, op: GroupCreate, table: list[int], dot: int) 
     by_number = core.logs.by_number
     # What a void record began never was, whatever is left of the others here.
     generations = frozenset(
-        one for one in _dots(op.generations, table) if seq_of(one) < by_number[one >> 56].void_from
+        one for one in _dots(op.generations, table) if not by_number[one >> 56].is_void(seq_of(one))
     )
     if not generations:
         # The first writer's; or that of the first one who was not revoked.

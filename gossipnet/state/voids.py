@@ -59,7 +59,8 @@ class Voids:
 
     def _verdict(self, log: Log) -> int:
         revoked = self._revocations.void_from(log.id, log.author, log.steps)
-        return min(revoked, self._forks.at(log.id), log.full_from)
+        # What was cleared cannot become void, nor count again: see `image`.
+        return max(min(revoked, self._forks.at(log.id), log.full_from), log.base + 1)
 
     def full(self, log: LogId) -> bool:
         """Whether one more renewal may not fit into a log."""

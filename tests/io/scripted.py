@@ -56,6 +56,7 @@ class ScriptedEngine:
         self.committed = 0
         self.wanted = 0
         self.left = False
+        self.outdated = False
         self.farewells = 0
         self.keyspace = Keyspace(Logs(), lambda _fresh: Batch({}, 0, 0))
         self._came = trio.Event()

@@ -35,11 +35,15 @@ from gossipnet.protocol.effects import (
     StoredRecord,
 )
 from gossipnet.protocol.engine import Engine, EngineSettings
+from gossipnet.protocol.imaging import load_image
 from gossipnet.state.replica import Replica
 from tests.protocol.identities import WALL, identity
 
 LATENCY = 0.005
 FSYNC = 0.002
+
+
+CLEARED = StoredRecord(LogId(bytes(16)), 0, b"")
 
 
 @dataclass
@@ -48,6 +52,15 @@ class Disk:
 
     records: list[StoredRecord] = field(default_factory=list)
     meta: dict[str, bytes] = field(default_factory=dict)
+
+    def chunks(self, log: LogId) -> list[bytes]:
+        found = sorted((one.seq, one.data) for one in self.records if one.log == log)
+        return [data for _seq, data in found]
+
+    def clear(self, log: LogId, last: int) -> None:
+        for place, one in enumerate(self.records):  # positions of reads under way stay
+            if one.log == log and one.seq <= last:
+                self.records[place] = CLEARED
 
 
 class Machine:
@@ -88,8 +101,10 @@ class Machine:
             epoch=epoch,
             wall=self.wall,
         )
+        fetch = load_image(replica, self.disk.meta, self.disk.chunks)
         for record in self.disk.records:
-            replica.load(record.data)
+            if record is not CLEARED:
+                replica.load(record.data)
         replica.finish_loading(self.wall)
         seed = int.from_bytes(hashlib.blake2b(f"{self.name}{self.life}".encode()).digest(), "big")
         rng = random.Random(seed)
@@ -108,7 +123,7 @@ class Machine:
             wall=self.wall,
         )
         self.up, self.frozen = True, False
-        self.engine.start(dict(self.disk.meta), self.net.now, self.wall)
+        self.engine.start(dict(self.disk.meta), self.net.now, self.wall, fetch)
         self.turn()
         return self
 
@@ -183,6 +198,8 @@ class Machine:
                         self.disk.meta.pop(name, None)
                     else:
                         self.disk.meta[name] = value
+                for log, last in commit.clear:
+                    self.disk.clear(log, last)
                 self.feed(Committed(commit.number))
 
             if self.disk_stalled:

@@ -31,6 +31,7 @@ class LoneMesh:
         self.committed = 0
         self.issued = 0
         self.left = False
+        self.outdated = False
         self.renewals = 0
         self.revoked: list[tuple[str, str]] = []
         self.invited: list[tuple[object, ...]] = []

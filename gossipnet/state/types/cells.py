@@ -67,6 +67,14 @@ class Cell(Generic[A]):
             for place in range(self._older.start, len(self._older.lows)):
                 yield log | self._older.lows[place]
 
+    def amounts(self) -> Iterator[tuple[int, A]]:
+        """What each record added, with its newest dot, in order."""
+        if self._older is not None:
+            log = self.dot >> LOG_SHIFT << LOG_SHIFT
+            for place in range(self._older.start, len(self._older.lows)):
+                yield log | self._older.lows[place], self._older.amounts[place]
+        yield self.dot, self.newest
+
     def count(self, dot: int, by: A, plus: Callable[[A, A], A]) -> None:
         """A later increment."""
         if dot >> PLACE_BITS == self.dot >> PLACE_BITS:

@@ -8,9 +8,10 @@ then on.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 
 from gossipnet.state.dots import Seen, covers
-from gossipnet.state.types.cells import Arithmetic
+from gossipnet.state.types.cells import Arithmetic, Cells
 from gossipnet.state.types.doubles import ZERO, Sum, minus, of, plus, rounded
 from gossipnet.state.types.index import Index, in_vain
 from gossipnet.state.types.ordered import Ordered
@@ -79,6 +80,23 @@ class Scores:
             return ()
         return (held,) if isinstance(held, int) else held.dots()
 
+    def assigned(self) -> Iterator[tuple[bytes, dict[int, float]]]:
+        """Scores that were assigned, by dot, of each member, by name."""
+        for name, held in sorted(self._held.items(), key=itemgetter(0)):
+            if isinstance(held, int):
+                yield name, {held: self.shown[name]}
+                continue
+            values = dict(held.rivals or {})
+            if held.dot:
+                values[held.dot] = held.value
+            yield name, values
+
+    def counted(self) -> Iterator[tuple[bytes, Cells[Sum]]]:
+        """Counter parts of the members that have one, by name."""
+        for name, held in sorted(self._held.items(), key=itemgetter(0)):
+            if not isinstance(held, int) and held.cells is not None:
+                yield name, held.cells
+
     def bases_of(self, name: bytes) -> Iterable[int]:
         """Dots of all scores assigned to one member, first of the one that shows."""
         held = self._held.get(name)
@@ -101,9 +119,13 @@ class Scores:
 
     def count(self, name: bytes, dot: int, by: float) -> None:
         """ZINCRBY."""
+        self.count_sum(name, dot, of(by))
+
+    def count_sum(self, name: bytes, dot: int, by: Sum) -> None:
+        """The same of what a record added in all."""
         self._note(dot, name)
         full = self._full(name, self._held.get(name))
-        full.count(dot, of(by))
+        full.count(dot, by)
         self._settle(name, full)
 
     def take(self, name: bytes, seen: Seen, order: Order) -> None:

@@ -42,6 +42,11 @@ class Generation:
         for register, held in self._held():
             yield register, held & _RANK
 
+    def raised(self) -> Iterator[tuple[int, int, int]]:
+        """(register, rank, dot) of those that were hit: the dot raised it there."""
+        for register, held in self._held():
+            yield register, held & _RANK, self._dots[held >> _RANK_BITS]
+
     def dots(self) -> Iterator[int]:
         """The dots that raised registers to where they are."""
         told: set[int] = set()  # one by one: whoever wants a few does not wait for all

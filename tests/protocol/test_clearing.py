@@ -1,0 +1,207 @@
+"""Clearing in a running mesh: images are agreed upon, records go, newcomers get what is left."""
+
+import pytest
+
+from gossipnet.identity.revocation import REVOKING_ROLES
+from gossipnet.protocol import clearing
+from gossipnet.protocol.effects import Send
+from gossipnet.protocol.wire import Records, decode_untrusted, encode
+from gossipnet.state.errors import WritesRefused
+from gossipnet.state.image_rows import MARK
+from gossipnet.state.operations import Endorse
+from tests.protocol.mesh import CLEARED, Machine, Net
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So little is worth clearing that a test can write it."""
+    monkeypatch.setattr(clearing, "TAIL_BYTES", 20_000)
+
+
+def settled(count: int) -> Net:
+    net = Net(count)
+    net.until(net.meshed, 20, "everybody knows everybody")
+    return net
+
+
+def churn(net: Net, rounds: int, keys: int = 20) -> None:
+    """Everybody overwrites the same keys, counts, and adds and removes."""
+    for turn in range(rounds):
+        for machine in net:
+            if machine.engine.replica.loading:
+                continue
+
+            def change(engine: object, turn: int = turn, name: str = machine.name) -> None:
+                keyspace = engine.keyspace  # type: ignore[attr-defined]
+                keyspace.set(b"key%d" % (turn % keys), b"%s %d" % (name.encode(), turn))
+                keyspace.add(b"set", [b"member"])
+                keyspace.remove(b"set", [b"member"])
+
+            machine.write(change)
+        net.run(0.05)
+
+
+def on_disk(machine: Machine) -> int:
+    return sum(len(one.data) for one in machine.disk.records if one is not CLEARED)
+
+
+def image(machine: Machine) -> bytes:
+    held = machine.engine.replica.image
+    return b"" if held is None else held.root
+
+
+def same(net: Net) -> bool:
+    states = {machine.engine.replica.state_digest() for machine in net}
+    return net.equal() and len(states) == 1
+
+
+def cleared(net: Net) -> bool:
+    return len({image(machine) for machine in net}) == 1 and all(map(image, net))
+
+
+def counts(net: Net, name: str) -> int:
+    return sum(machine.engine.context.counters[name] for machine in net)
+
+
+def test_logs_stay_in_proportion_to_what_is_left() -> None:
+    net = settled(4)
+    churn(net, 60)
+    net.until(lambda: cleared(net), 60, "all stand on one image")
+    net.until(lambda: same(net), 20)
+    sizes = []
+    for _round in range(3):
+        churn(net, 80)
+        net.run(30)
+        sizes.append(max(on_disk(machine) for machine in net))
+    assert same(net)
+    assert max(sizes) < 40_000, sizes  # what is not worth clearing, and what is left
+    assert all(machine.engine.replica.total > 1000 for machine in net)
+    assert counts(net, "images_differ") == 0
+    for machine in net:
+        machine.kill()
+        machine.start()
+    net.until(lambda: net.meshed() and same(net), 30, "all come back from their disks")
+
+
+def test_a_newcomer_gets_what_is_left_and_can_be_read_meanwhile() -> None:
+    net = settled(3)
+    for place in range(2000):
+        net[0].set(b"live%04d" % place, b"v" * 100)
+    churn(net, 60)
+    net.until(lambda: cleared(net), 90, "all stand on one image")
+    fresh = net.add("node3", seeds=("node0:7117",))
+    net.until(lambda: fresh.engine.imaging.fetch is not None, 20, "it is given the image")
+    net.until(lambda: len(fresh.engine.keyspace) > 0, 5, "something can be read")
+    with pytest.raises(WritesRefused, match="fetching"):
+        fresh.engine.keyspace.set(b"k", b"v")
+    net.until(lambda: not fresh.engine.replica.loading, 20, "it has everything")
+    net.until(lambda: same(net), 20, "it holds what the others hold")
+    assert fresh.engine.context.counters["records_received"] < 400
+    fresh.set(b"from the new one", b"1")
+    net.until(lambda: all(m.get(b"from the new one") == b"1" for m in net), 5)
+    churn(net, 100)
+    net.until(lambda: cleared(net), 90, "its endorsement is waited for like others'")
+    net.until(lambda: same(net), 20)
+
+
+def test_a_fetch_goes_on_where_it_was_interrupted() -> None:
+    net = settled(3)
+    for place in range(2000):
+        net[0].set(b"live%04d" % place, b"v" * 200)
+    net.until(lambda: cleared(net), 90, "all stand on one image")
+    fresh = net.add("node3", seeds=("node0:7117",))
+
+    def stored() -> int:
+        return sum(one.data[:1] == bytes((MARK,)) for one in fresh.disk.records)
+
+    net.until(lambda: stored() >= 2, 20, "some of it is on the disk")
+    have = stored()
+    fresh.kill()
+    assert have
+    fresh.start()
+    assert fresh.engine.replica.loading
+    assert fresh.engine.imaging.fetch is not None
+    assert fresh.engine.imaging.fetch.have >= have
+    net.until(lambda: not fresh.engine.replica.loading, 30, "it has everything")
+    count = fresh.engine.replica.image.count  # type: ignore[union-attr]
+    assert fresh.engine.context.counters["records_received"] < count + 200
+    net.until(lambda: same(net), 20)
+
+
+def test_a_false_chunk_costs_who_sends_it_its_link_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = settled(3)
+    for place in range(2000):
+        net[0].set(b"live%04d" % place, b"v" * 200)
+    net.until(lambda: cleared(net), 90, "all stand on one image")
+    liar = net[1]
+    send = liar._send
+
+    def lie(effect: object) -> None:
+        message = decode_untrusted(effect.payload)  # type: ignore[attr-defined]
+        if isinstance(message, Records) and any(r[:1] == b"\xc1" for r in message.records):
+            forged = [
+                r[:-1] + bytes((r[-1] ^ 1,)) if r[:1] == b"\xc1" else r for r in message.records
+            ]
+            payload = encode(Records(message.session, forged, message.done, message.refused))
+            effect = Send(effect.link, effect.lane, payload)  # type: ignore[attr-defined]
+        send(effect)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(liar, "_send", lie)
+    fresh = net.add("node3", seeds=("node1:7117",))
+    net.until(lambda: fresh.engine.context.counters["images_refused"] > 0, 30, "it is noticed")
+    net.until(lambda: not fresh.engine.replica.loading and same(net), 60, "others have it")
+
+
+def test_nothing_is_cleared_while_an_author_is_away_and_it_keeps_its_own_writes() -> None:
+    net = settled(4)
+    churn(net, 10)
+    net.until(lambda: same(net), 20)
+    net.part("node3")
+    net[3].set(b"written alone", b"by node3")
+    net[3].write(lambda engine: engine.keyspace.increment(b"count", 1000))
+    net.run(30)
+    for _round in range(3):
+        for machine in list(net)[:3]:
+            for turn in range(60):
+                machine.set(b"key%d" % (turn % 20), b"%d" % turn)
+        net.run(40)
+    assert not any(map(image, net))
+    for machine in net:  # thirty days pass
+        machine.wall_offset += 31 * 86_400.0
+    net.run(400)
+    three = [machine for machine in net if machine.name != "node3"]
+    net.until(
+        lambda: len({image(machine) for machine in three}) == 1 and all(map(image, three)),
+        900,
+        "it is not waited for any more",
+    )
+    net.heal()
+    net.until(lambda: net[3].engine.outdated, 120, "it is given the image")
+    net[3].kill()
+    net[3].start()
+    net.until(lambda: same(net), 60, "all are equal again")
+    assert all(machine.get(b"written alone") == b"by node3" for machine in net)
+    assert all(machine.get(b"count") == b"1000" for machine in net)
+
+
+def test_one_that_stands_for_another_state_is_shown_and_nothing_is_cleared() -> None:
+    net = settled(3)
+    liar = net[2].engine
+
+    def lie(proposal: object, _image: object) -> None:
+        liar.replica.write_alone(Endorse(proposal.id, bytes(32)))  # type: ignore[attr-defined]
+
+    liar.clearing._say = lie  # type: ignore[method-assign]
+    churn(net, 60)
+    net.until(lambda: net[0].engine.context.counters["images_differ"] > 0, 60, "it is noticed")
+    net.run(60)
+    assert not any(map(image, net))
+    assert net[1].engine.status()["clearing"]["images_differ"]  # type: ignore[index]
+    assert "state-differs" in [event.kind for event in net[0].told]
+    assert same(net)
+
+
+def test_who_may_propose_may_revoke() -> None:
+    assert "issuer" in REVOKING_ROLES  # clearing waits for revokers, and issuers are some
