@@ -83,6 +83,7 @@ class Clearing:
         # Set by the engine.
         self.busy: Callable[[], bool] = lambda: False
         self.reload: Callable[[], None] = lambda: None
+        self.looked: Callable[[], None] = lambda: None
 
     # -- starting ------------------------------------------------------------------------------
 
@@ -115,6 +116,7 @@ class Clearing:
         replica = self._replica
         if replica.tail_bytes >= TAIL_BYTES // 2 and self._revokes(self._identity.roles):
             replica.open_log()  # clearing waits for whoever may revoke: so it needs a log
+        self.looked()
         if replica.loading or self.busy():
             return
         self._judge()

@@ -22,7 +22,7 @@ from gossipnet.protocol.sync import Sync
 from gossipnet.protocol.wire_images import Endorsement, ImageProof
 from gossipnet.state.checkpoints import dominates
 from gossipnet.state.dots import SEQ_MAX
-from gossipnet.state.image import Image, Proof, believe
+from gossipnet.state.image import Heads, Image, Proof, believe
 from gossipnet.state.image_read import ImageReader
 from gossipnet.state.image_rows import chunk_hash
 from gossipnet.state.replica import AppliedRecord, Replica
@@ -32,6 +32,9 @@ FETCH_KEY, LATE_KEY = "image.fetch", "image.late"
 
 AGAIN = 3.0
 """Seconds without a chunk after which another neighbour is asked."""
+
+LATE = 120.0
+"""Seconds after which an image that all authors stand for is asked for and not computed."""
 
 GIVE_AGAIN = 5.0
 """Seconds before one link is given the same proof again."""
@@ -118,6 +121,8 @@ class Imaging:
         self._given: dict[int, tuple[bytes, float]] = {}
         self._link = -1
         self._done = False
+        self._wanted: Heads | None = None
+        self._overdue: dict[bytes, float] = {}
         self.fetch: Fetch | None = None
         # Set by the engine.
         self.reload: Callable[[], None] = lambda: None
@@ -162,6 +167,26 @@ class Imaging:
             self._ask(link)
         return True
 
+    def look(self) -> None:
+        """Ask for an image that all authors stand for and that this node does not come to.
+
+        It has learned of a revocation or a fork before it stood on the image, and they after; the
+        image counts. Whoever is only slow gets there by itself.
+        """
+        now, replica = self._context.now, self._replica
+        base = {} if replica.image is None else replica.image.heads()
+        there = {one.id: one for one in replica.checkpoints.complete(base)}
+        self._overdue = {name: self._overdue.get(name, now) for name in there}
+        late = [there[name] for name, since in self._overdue.items() if now - since >= LATE]
+        self._wanted = late[0].heads if late else None
+        if self._wanted is None or self.fetch is not None or self._done:
+            return
+        others = [link for link in self._links.values() if link.neighbour]
+        if others:
+            self._context.counters["images_wanted"] += 1
+            link = self._context.rng.choice(others)
+            self._sync.fetch(link, next(iter(self._wanted)), 1, 1)
+
     def on_proof(self, link: PeerLink, message: ImageProof) -> None:
         """Something was cleared there that is not here."""
         image = Image.of(message.manifest)
@@ -171,7 +196,9 @@ class Imaging:
         if known is not None and known.image.root == image.root:
             self._ask(link)
             return
-        if self._done or replica.passed(heads) or not dominates(heads, base):
+        wanted = self._wanted
+        late = wanted is not None and (heads == wanted or dominates(heads, wanted))
+        if self._done or not dominates(heads, base) or (replica.passed(heads) and not late):
             return
         if known is not None and not dominates(heads, known.image.heads()):
             return
@@ -206,6 +233,7 @@ class Imaging:
     def _begin(self, image: Image, proof: Proof) -> None:
         replica, known = self._replica, self.fetch
         blank = (replica.total == 0 or replica.loading) and not replica.dirty
+        self._wanted = None
         if known is not None:
             self._commits.clear([(known.image.log, SEQ_MAX)])
             if known.reader is not None:

@@ -260,6 +260,7 @@ class Parts:
             self.standing.rebuilding.active or bool(self.replica.voids.stale)
         )
         self.clearing.reload = self.imaging.reload = self._reload
+        self.clearing.looked = self.imaging.look
         forking.fetch = self.sync.fetch
         forking.applied = self._on_released
         forking.own_forked = lambda: self.intake.open_epoch("this node's log was forked")

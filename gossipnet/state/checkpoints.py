@@ -104,6 +104,16 @@ class Checkpoints:
             if root not in proposal.endorsed.get(author, ())
         }
 
+    def complete(self, base: Heads) -> Iterator[Proposal]:
+        """Proposals beyond ``base`` for which all authors endorse one root, whichever it is."""
+        for proposal in self:
+            authors = self.authors(proposal)
+            roots = {root for author in authors for root in proposal.endorsed.get(author, ())}
+            if dominates(proposal.heads, base) and any(
+                not self.waits_for(proposal, root) for root in roots
+            ):
+                yield proposal
+
     def proof(self, proposal: Proposal, root: bytes) -> Proof:
         """Once nobody is waited for."""
         found = [

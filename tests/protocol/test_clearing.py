@@ -203,5 +203,20 @@ def test_one_that_stands_for_another_state_is_shown_and_nothing_is_cleared() -> 
     assert same(net)
 
 
+def test_one_that_does_not_come_to_what_all_stand_for_is_given_it() -> None:
+    net = settled(3)
+    odd = net[2]
+    odd.engine.clearing._judge = lambda: None  # type: ignore[method-assign]
+    churn(net, 60)
+    net.until(lambda: image(net[0]) and image(net[1]), 60, "the others stand on it")
+    odd.set(b"after it", b"stays")
+    net.until(lambda: odd.engine.outdated, 300, "it has fetched it")
+    odd.kill()
+    odd.start()
+    net.until(lambda: net.meshed() and same(net), 30)
+    assert cleared(net)
+    assert all(machine.get(b"after it") == b"stays" for machine in net)
+
+
 def test_who_may_propose_may_revoke() -> None:
     assert "issuer" in REVOKING_ROLES  # clearing waits for revokers, and issuers are some
