@@ -113,7 +113,7 @@ def test_changes_arrive_as_they_happen(opened: Browser, mesh: Mesh) -> None:
 )
 def test_each_type_has_its_view(opened: Browser, key: str, told: str) -> None:
     show(opened, "state")
-    opened.value(f"location.hash = '#state/' + encodeURIComponent('{key}')")
+    opened.value(f"location.hash = '#/state/' + encodeURIComponent('{key}')")
     opened.until(f"document.querySelector('#key h3')?.innerText === '{key}'")
     assert told in opened.value("document.getElementById('key').innerText")
     assert "by node0" in opened.value("document.getElementById('key').innerText")
@@ -121,14 +121,14 @@ def test_each_type_has_its_view(opened: Browser, key: str, told: str) -> None:
 
 def test_markup_in_keys_and_values_stays_text(opened: Browser) -> None:
     show(opened, "state")
-    opened.value("location.hash = '#state/' + encodeURIComponent('<img src=x onerror=alert(1)>')")
+    opened.value("location.hash = '#/state/' + encodeURIComponent('<img src=x onerror=alert(1)>')")
     opened.until("document.querySelector('#key pre')?.innerText === '<script>alert(1)</script>'")
     assert opened.value("document.querySelectorAll('#key img, #keys img').length") == 0
 
 
 def test_a_value_is_edited_and_a_key_deleted(opened: Browser, mesh: Mesh) -> None:
     show(opened, "state")
-    opened.value("location.hash = '#state/' + encodeURIComponent('flags:new-ui')")
+    opened.value("location.hash = '#/state/' + encodeURIComponent('flags:new-ui')")
     opened.until("document.querySelector('#key textarea')?.value === 'on'")
     opened.value("document.querySelector('#key textarea').value = 'off'")
     opened.click("#save")
@@ -208,7 +208,9 @@ def test_it_fits_a_telephone_and_a_desk(opened: Browser, view: str, tmp_path: Pa
     for width, height, dark in ((1280, 800, False), (390, 844, True)):
         opened.size(width, height, dark=dark)
         show(opened, view)
-        opened.until("document.readyState === 'complete'")
+        if view == "state":
+            opened.value("location.hash = '#/state/user:1'")
+            opened.until("document.querySelector('#key h3')?.innerText === 'user:1'")
         wide = opened.value("document.documentElement.scrollWidth - window.innerWidth")
         assert wide <= 0, f"{view} is {wide} pixels too wide at {width}"
         name = f"web-{view}-{'dark' if dark else 'light'}.png"

@@ -13,7 +13,7 @@ export function start(allowed) {
 export function shown() {
   if (!begun) find(pattern);
   begun = true;
-  const name = location.hash.slice(1).split("/").slice(1).join("/");
+  const name = location.hash.slice(2).split("/").slice(1).join("/");
   if (name) look(decodeURIComponent(name));
 }
 
@@ -36,7 +36,7 @@ async function more() {
   const seen = new Map(found.map((row) => [text(row.key), row]));
   const rows = [...seen.values()].sort((a, b) => text(a.key).localeCompare(text(b.key)));
   byId("keys").replaceChildren(...rows.map((row) => {
-    const item = make("li"), link = make("a", null, { href: "#state/" + encodeURIComponent(text(row.key)) });
+    const item = make("li"), link = make("a", null, { href: "#/state/" + encodeURIComponent(text(row.key)) });
     link.append(make("span", row.type + " "), make("b", text(row.key), { class: "key" }));
     if (text(row.key) === open) link.setAttribute("aria-current", "true");
     item.append(link);
@@ -48,7 +48,7 @@ async function more() {
     if (at > 0) counts.set(text(row.key).slice(0, at + 1), (counts.get(text(row.key).slice(0, at + 1)) || 0) + 1);
   }
   byId("prefixes").replaceChildren(...[...counts].slice(0, 30).map(([prefix, count]) => {
-    const link = make("a", `${prefix} ${count}`, { href: "#state" });
+    const link = make("a", `${prefix} ${count}`, { href: "#/state" });
     link.addEventListener("click", () => find(prefix + "*"));
     return link;
   }));

@@ -94,7 +94,7 @@ function members(found) {
     const own = row.id === found.status.node_id;
     const line = make("tr");
     const first = make("td");
-    const link = make("a", row.name + (own ? " (this node)" : ""), { href: "#members/" + row.id });
+    const link = make("a", row.name + (own ? " (this node)" : ""), { href: "#/members/" + row.id });
     link.addEventListener("click", () => detail(row));
     first.append(link);
     line.append(first, make("td", (mark[row.state] || "") + row.state, { class: tone[row.state] || "" }),
@@ -166,7 +166,7 @@ function events(found) {
 export function change(row) {
   if (paused) return;
   const line = make("tr"), body = document.querySelector("#changes tbody");
-  const key = make("td"), link = make("a", text(row.key), { href: "#state/" + encodeURIComponent(text(row.key)), class: "key" });
+  const key = make("td"), link = make("a", text(row.key), { href: "#/state/" + encodeURIComponent(text(row.key)), class: "key" });
   key.append(link);
   line.append(make("td", clock(row.wall_ms / 1000)), make("td", row.event), key, make("td", row.value === null ? "" : text(row.value), { class: "text" }), make("td", row.author));
   body.prepend(line);

@@ -35,7 +35,7 @@ export function draw(found) {
   }
   for (const row of shown) {
     const [x, y, angle] = place.get(row.id), right = Math.cos(angle) >= 0;
-    const node = svg("a", { href: "#members/" + row.id, class: row.state, tabindex: 0 });
+    const node = svg("a", { href: "#/members/" + row.id, class: row.state, tabindex: 0 });
     const links = found.map.filter((pair) => pair.includes(row.id)).length;
     node.append(svg("title", {}, `${row.name}, ${row.state}, ${links} links${row.zone ? ", zone " + row.zone : ""}`));
     node.append(svg("circle", { cx: x, cy: y, r: shown.length > 60 ? 5 : 9 }));

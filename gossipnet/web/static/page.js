@@ -42,7 +42,7 @@ export function trouble(text) {
 const views = ["members", "mesh", "events", "state", "trust"];
 
 function show() {
-  const asked = decodeURIComponent(location.hash.slice(1)).split("/")[0];
+  const asked = location.hash.slice(2).split("/")[0];
   const view = views.includes(asked) ? asked : "members";
   for (const name of views) {
     byId("view-" + name).hidden = name !== view;
@@ -57,7 +57,7 @@ function show() {
 async function enter() {
   const code = /^#c=([0-9a-f]+)$/.exec(location.hash);
   if (code) {
-    history.replaceState(null, "", "/#members");  // the code must not stay in the history
+    history.replaceState(null, "", "/#/members");  // the code must not stay in the history
     await ask("/session", { code: code[1] });
   }
   return ask("/api/overview");
