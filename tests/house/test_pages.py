@@ -11,13 +11,21 @@ from gossipnet.cli.catalogue import COMMANDS
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted(
     page
-    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("keys/*.md"))
+    for folder in ("*.md", "docs/*.md", "keys/*.md", "examples/**/*.md")
+    for page in ROOT.glob(folder)
     if page.is_file()
 )
+
+
+def named(page: Path) -> str:
+    """What a page is called in test ids."""
+    return str(page.relative_to(ROOT))
+
+
 FOLDERS = r"(?:gossipnet|docs|tests|examples|benchmarks|keys)"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_named_files_exist(page: Path) -> None:
     text = page.read_text()
     named = set(re.findall(rf"`({FOLDERS}/[\w./-]*)(?:::\w+)?`", text))
@@ -27,14 +35,14 @@ def test_named_files_exist(page: Path) -> None:
     assert not missing, f"{page.name} names what is not there: {missing}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_named_tests_exist(page: Path) -> None:
     for path, name in re.findall(r"`(tests/[\w./]+\.py)::(\w+)`", page.read_text()):
         source = (ROOT / path).read_text()
         assert re.search(rf"^ *(?:async )?def {name}\(", source, re.M), f"{path}::{name}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_named_commands_exist(page: Path) -> None:
     """Every ``gossipnet VERB`` in a code block or between backticks is a command."""
     text = page.read_text()
