@@ -17,7 +17,7 @@ PAGES = sorted(
 )
 
 
-def named(page: Path) -> str:
+def page_name(page: Path) -> str:
     """What a page is called in test ids."""
     return str(page.relative_to(ROOT))
 
@@ -25,7 +25,7 @@ def named(page: Path) -> str:
 FOLDERS = r"(?:gossipnet|docs|tests|examples|benchmarks|keys)"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_named_files_exist(page: Path) -> None:
     text = page.read_text()
     named = set(re.findall(rf"`({FOLDERS}/[\w./-]*)(?:::\w+)?`", text))
@@ -35,14 +35,14 @@ def test_named_files_exist(page: Path) -> None:
     assert not missing, f"{page.name} names what is not there: {missing}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_named_tests_exist(page: Path) -> None:
     for path, name in re.findall(r"`(tests/[\w./]+\.py)::(\w+)`", page.read_text()):
         source = (ROOT / path).read_text()
         assert re.search(rf"^ *(?:async )?def {name}\(", source, re.M), f"{path}::{name}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_named_commands_exist(page: Path) -> None:
     """Every ``gossipnet VERB`` in a code block or between backticks is a command."""
     text = page.read_text()
