@@ -13,6 +13,7 @@ import gossipnet
 from gossipnet.errors import ConfigError, HomeError, JoinError, StoreError, TokenError, UserError
 from gossipnet.identity.home import Home
 from gossipnet.io.enrol import enrol
+from gossipnet.io.seeds import read_seeds
 from gossipnet.node import Node, open_node
 
 ANY = "127.0.0.1:0"
@@ -223,6 +224,17 @@ async def test_a_place_that_answers_nothing_is_passed_over(home: Path, tmp_path:
                 lines.append,
             )
     assert lines[0] == "127.0.0.1:1: nobody listens there"
+
+
+async def test_the_address_that_answered_is_kept(home: Path, tmp_path: Path) -> None:
+    """What members advertise may lead nowhere from where the newcomer stands."""
+    async with open_node(home, listen=ANY, advertise=["203.0.113.9:7117"]) as first:
+        with trio.fail_after(20):
+            folder = await newcomer(first, tmp_path / "second")
+            assert read_seeds(folder) == (first.listening[0], "203.0.113.9:7117")
+            async with open_node(folder, listen=ANY) as second:
+                while not second.engine.peers():  # noqa: ASYNC110 - a link is no event for us
+                    await trio.sleep(0.01)
 
 
 async def test_nobody_to_ask_is_one_sentence(home: Path, tmp_path: Path) -> None:

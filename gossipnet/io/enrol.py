@@ -15,7 +15,7 @@ from gossipnet.errors import HomeError, JoinError
 from gossipnet.identity.home import ISSUER_KEY, Home, NodeIdentity
 from gossipnet.identity.meshsecret import keep_mesh_secret
 from gossipnet.identity.signing import SecretKey
-from gossipnet.identity.token import JoinToken, decode_token
+from gossipnet.identity.token import decode_token
 from gossipnet.io.dialer import DialError, connect
 from gossipnet.io.seeds import write_seeds
 from gossipnet.protocol.handshake import PostQuantum
@@ -93,7 +93,9 @@ async def enrol(
         say(f"{target}: answered; the issuer is who the token says")
         if secret:
             keep_mesh_secret(home.path, secret)
-        return _keep(home, token, joined, key, issuer_key)
+        # First what answered here: what members advertise may not be reachable from this machine.
+        kept = [target, *addresses, *joined.addresses, *token.addresses]
+        return _keep(home, kept, joined, key, issuer_key)
     told = failures[0] if len(failures) == 1 else f"{len(failures)} addresses failed"
     raise JoinError(
         f"no member could be asked ({told}): is a daemon running there, and may this machine reach "
@@ -133,9 +135,9 @@ async def _converse(stream: trio.SocketStream, joiner: Joiner) -> Joined:
 
 
 def _keep(
-    home: Home, token: JoinToken, joined: Joined, key: SecretKey, issuer_key: SecretKey
+    home: Home, seeds: Sequence[str], joined: Joined, key: SecretKey, issuer_key: SecretKey
 ) -> NodeIdentity:
-    write_seeds(home.path, [*joined.addresses, *token.addresses])
+    write_seeds(home.path, seeds)
     is_issuer = bool(joined.issuer_chain)
     identity = home.install(
         key,

@@ -7,6 +7,7 @@ from contextlib import suppress
 import trio
 
 from gossipnet.config import join_address
+from gossipnet.io.interfaces import interface_hosts
 
 NOTSENT_LOWAT_BYTES = 32_768
 """Unsent bytes the kernel takes per link. What waits in the session can still be overtaken by a
@@ -69,8 +70,12 @@ def neighbourhood(host: str) -> str:
 
 
 def own_hosts() -> list[str]:
-    """The addresses from which this machine reaches others, as its routes say; sends nothing."""
-    found = []
+    """The addresses from which this machine reaches others; sends nothing.
+
+    Those that its default routes choose, and of a family without such a route those on its
+    interfaces: in a closed network there is none, and the others dial it all the same.
+    """
+    found: list[str] = []
     for family, documentation in (
         (socket.AF_INET, "192.0.2.1"),  # RFC 5737
         (socket.AF_INET6, "2001:db8::1"),  # RFC 3849
@@ -79,6 +84,7 @@ def own_hosts() -> list[str]:
             with socket.socket(family, socket.SOCK_DGRAM) as probe:
                 probe.connect((documentation, 9))  # chooses a route, and that is all for UDP
                 found.append(str(probe.getsockname()[0]))
-        except OSError:
-            continue  # no such family, or no route
+        except OSError:  # no such family, or no route
+            six = family is socket.AF_INET6
+            found += [host for host in interface_hosts() if (":" in host) == six]
     return found
