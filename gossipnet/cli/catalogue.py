@@ -33,7 +33,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
     },
     "Look": {
         "members": Entry("mesh", "who is in the mesh, and how they are"),
-        "status": Entry("mesh", "this node's health in a few lines"),
+        "status": Entry("status", "this node's health in a few lines"),
         "top": Entry("top", "a live view of members, links and events"),
         "web": Entry("web", "the same in a browser on this machine, and more"),
         "peers": Entry("mesh", "the links of this node"),

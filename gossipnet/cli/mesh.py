@@ -1,4 +1,4 @@
-"""Who is in the mesh, how this node is, and who owns what: ``members status peers owner``."""
+"""Who is in the mesh, to whom it has links, and who owns what: ``members peers owner``."""
 
 import argparse
 from collections import Counter
@@ -17,6 +17,8 @@ _TINTS = {
     "away": "dim",
     "left": "dim",
 }
+STATES = tuple(_TINTS)
+"""Of members, the healthy ones first."""
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -124,33 +126,6 @@ def _operations(count: int | None) -> str:
     return "-" if count is None else f"{count} op{'' if count == 1 else 's'}"
 
 
-def _status(arguments: argparse.Namespace) -> int:
-    with open_client(arguments) as client:
-        document = plain(ask(client, "GOSSIP", "STATUS"))
-    if arguments.json:
-        put_json(document)
-        return 0
-    rows = _flat(document)
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        put(f"{name:<{width}}  {value}")
-    next_step(suggestion(arguments, "members"))
-    return 0
-
-
-def _flat(document: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for name, value in document.items():
-        if isinstance(value, dict):
-            nested = _flat(value, f"{prefix}{name}.")
-            rows += nested or [(prefix + name, "-")]
-        elif name.endswith("_s") and isinstance(value, int | float):
-            rows.append((prefix + name.removesuffix("_s"), told(value) if value > 0 else "0s"))
-        else:
-            rows.append((prefix + name, clean(value)))
-    return rows
-
-
 def _peers(arguments: argparse.Namespace) -> int:
     with open_client(arguments) as client:
         rows = plain(ask(client, "GOSSIP", "PEERS"))
@@ -192,6 +167,5 @@ COMMANDS = {
     "owner": Command(
         _configure_owner, _owner, "gossipnet owner nightly-backup\ngossipnet owner shard:17 3"
     ),
-    "status": Command(_configure, _status, "gossipnet status\ngossipnet status --json"),
     "peers": Command(_configure, _peers, "gossipnet peers\ngossipnet peers --json"),
 }

@@ -148,11 +148,31 @@ def test_why(fake: FakeSocket, run: Run) -> None:
 
 
 def test_status(fake: FakeSocket, run: Run) -> None:
-    fake.answers["GOSSIP STATUS"] = resp3(STATUS)
-    done = run("status")
+    fake.answers |= {"GOSSIP STATUS": resp3(STATUS), "GOSSIP MEMBERS": resp3(MEMBERS)}
+    done = run("status", "--all")
     assert "ready       yes" in done.out
     assert "drops.late  2" in done.out
     assert run("status", "--json").document["drops"] == {"late": 2}
+
+
+def test_status_for_people_is_short_and_warns(fake: FakeSocket, run: Run) -> None:
+    well = {b"name": b"atlas", b"ready": True, b"keys": 3, b"converged": True, b"peers": 1}
+    fake.answers |= {"GOSSIP STATUS": resp3(well), "GOSSIP MEMBERS": resp3(MEMBERS[:1])}
+    lines = run("status").out.splitlines()
+    assert len(lines) == 11
+    assert "state        3 keys, converged" in lines
+    assert lines[-1] == "warnings     none"
+
+    dead = {b"name": b"rpi", b"state": b"dead"}
+    ill = well | {b"ready": False, b"lag_s": 75.0, b"disk": b"full", b"disk_damage": {b"names": 1}}
+    ill |= {b"clock": {b"complaint": b"wrong by 4 s", b"offset_s": 4.0}, b"quarantined": 2}
+    ill |= {b"trust": {b"forks": 1}, b"poisoned": [{b"key": b"k"}]}
+    fake.answers |= {"GOSSIP STATUS": resp3(ill), "GOSSIP MEMBERS": resp3([dead])}
+    out = run("status").out
+    told = out[out.index("warnings") :].splitlines()
+    assert len(told) == 9
+    for word in ("ready", "rpi", "1m15s", "full", "damaged", "4 s", "two histor", "failed", "wait"):
+        assert any(word in line for line in told), word
 
 
 def test_peers(fake: FakeSocket, run: Run) -> None:
