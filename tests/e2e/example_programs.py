@@ -1,5 +1,6 @@
 """Runs the programs of ``examples/`` beside daemons, and reads what they print."""
 
+import importlib.util
 import queue
 import signal
 import subprocess
@@ -18,11 +19,27 @@ def words(name: str, daemon: Daemon, *more: str) -> list[str]:
     return [sys.executable, "-W", "error", str(path), "--home", str(daemon.home), *more]
 
 
-def told(name: str, daemon: Daemon, *more: str) -> str:
-    """Run it to its end; what it printed."""
-    done = subprocess.run(
+def module(name: str) -> Any:
+    """The example as a module, for what can be asked without a daemon."""
+    path = ROOT / "examples" / name / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"example_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def run(name: str, daemon: Daemon, *more: str) -> subprocess.CompletedProcess[str]:
+    """Run it to its end."""
+    return subprocess.run(
         words(name, daemon, *more), capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def told(name: str, daemon: Daemon, *more: str) -> str:
+    """Run it to its end, which is a good one; what it printed."""
+    done = run(name, daemon, *more)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout

@@ -12,7 +12,7 @@ import dns.query
 import dns.rdatatype
 import pytest
 from conftest import need
-from example_programs import beside, going, told
+from example_programs import beside, going, module, run, told
 from mesh_harness import ROOT, Mesh, eventually, running_mesh
 
 pytestmark = pytest.mark.e2e
@@ -106,12 +106,8 @@ def test_flags_follow_and_stay_while_the_daemon_is_away(mesh: Mesh) -> None:
 
 
 def test_shares_of_users_only_grow() -> None:
-    sys.path.insert(0, str(ROOT / "examples" / "flags"))
-    try:
-        from flags import Flags
-    finally:
-        sys.path.pop(0)
-    flags = Flags.__new__(Flags)
+    kind = module("flags").Flags
+    flags = kind.__new__(kind)  # without the thread that follows a daemon
     got: set[str] = set()
     for share in (0, 10, 50, 100):
         flags._flags = {"f": {"on": "yes", "share": str(share)}}
@@ -163,3 +159,48 @@ def test_one_limit_and_one_ban_list_on_all_machines(mesh: Mesh) -> None:
         assert asked(ports[0], "127.0.0.2") == 200  # without its daemon it lets everybody in
         mesh[0].start()
         eventually(lambda: asked(ports[0], "127.0.0.2") == 403, "and is strict again")
+
+
+def test_an_inventory_and_the_way_to_the_nearest(mesh: Mesh) -> None:
+    for daemon, firmware in zip(mesh, ("1.3", "1.4", "1.4"), strict=True):
+        changed = told("fleet", daemon, "report", f"firmware={firmware}", "--offer", "images")
+        assert "firmware" in changed
+        assert told("fleet", daemon, "report", f"firmware={firmware}") == "told: nothing new\n"
+    mesh[0].do("SREM", "offers:images", "node0")
+
+    def listed(*where: str) -> list[list[str]]:
+        return [line.split()[:2] for line in told("fleet", mesh[0], "list", *where).splitlines()]
+
+    def nearest() -> str:
+        return told("fleet", mesh[0], "route", "images").split()[0]
+
+    eventually(
+        lambda: listed("firmware=1.4") == [["node1", "alive"], ["node2", "alive"]],
+        "those with that firmware",
+    )
+    eventually(lambda: nearest() == "node1", "the one at the same site")
+    mesh[1].kill()
+    eventually(lambda: nearest() == "node2", "the one at the other site, for the near one is dead")
+    eventually(lambda: ["node1", "dead"] in listed(), "it stays in the inventory")
+    mesh[1].start()
+    eventually(lambda: nearest() == "node1", "it is back")
+    mesh[0].do("SADD", "offers:images", "node0")
+    assert nearest() == "node0"  # nothing is nearer than here
+    refused = run("fleet", mesh[0], "route", "nothing")
+    assert (refused.returncode, refused.stderr) == (1, "nobody alive offers nothing\n")
+
+
+def test_nearer_is_the_shorter_round_trip() -> None:
+    fleet = module("fleet")
+    rows = [
+        {"name": name, "zone": zone, "rtt_ms": rtt}
+        for name, zone, rtt in (
+            ("unknown", "north", None),
+            ("far", "north", 80.0),
+            ("abroad", "south", 1.0),
+            ("near", "north", 2.0),
+            ("here", "north", None),
+        )
+    ]
+    ordered = sorted(rows, key=lambda row: fleet.distance(row, "here", "north"))
+    assert [row["name"] for row in ordered] == ["here", "near", "far", "unknown", "abroad"]
