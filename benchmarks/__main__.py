@@ -16,6 +16,7 @@ NAMES = (
     "load",
     "detection",
     "join",
+    "coldjoin",
     "fifty",
     "idle",
     "hostile",

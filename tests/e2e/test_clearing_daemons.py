@@ -49,6 +49,7 @@ def cleared(daemon: Daemon) -> bool:
     return bool(seen["image_keys"]) and int(str(seen["tail_bytes"])) < (4 << 20)
 
 
+@pytest.mark.timeout(1200 if FULL else 120)
 def test_a_disk_stays_small_and_a_newcomer_gets_what_is_left() -> None:
     rng = random.Random(1)
     with running_mesh(2) as mesh:
@@ -67,6 +68,7 @@ def test_a_disk_stays_small_and_a_newcomer_gets_what_is_left() -> None:
         assert holds(mesh[0], last)
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(not FULL, reason="takes minutes: set GOSSIPNET_SOAK=1")
 def test_kills_in_the_midst_of_clearing_lose_nothing() -> None:
     rng = random.Random(2)

@@ -3,6 +3,7 @@
 import os
 import tracemalloc
 
+import pytest
 from sites import WALL
 from test_random_clearing import Site, make, propose
 
@@ -61,6 +62,7 @@ def fill(rounds: int) -> tuple[Site, int]:
     return site, held
 
 
+@pytest.mark.timeout(1800 if FULL else 120)
 def test_overwriting_leaves_no_more_than_writing_once() -> None:
     fresh, fresh_memory = fill(1)
     worn, worn_memory = fill(OVERWRITES)
