@@ -1,4 +1,4 @@
-"""Fixtures shared by every test; nothing else lives here."""
+"""Fixtures shared by every test; what tests import is in modules with names of their own."""
 
 import json
 import os
@@ -9,20 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.needs import need
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell: children would inherit that Ctrl-C means nothing.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def need(condition: bool, reason: str) -> None:
-    """Skip for `reason`; with GOSSIPNET_REQUIRE_ALL=1 fail instead."""
-    if condition:
-        return
-    if os.environ.get("GOSSIPNET_REQUIRE_ALL") == "1":
-        pytest.fail(f"GOSSIPNET_REQUIRE_ALL=1 and {reason}")
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
 """``gossipnet dns``: members and services by name, for programs that know only DNS."""
 
 import argparse
-import signal
 
 from gossipnet.cli.connection import open_client
+from gossipnet.cli.foreground import serve_in_foreground
 from gossipnet.cli.options import Command, add_socket, listen_address
 from gossipnet.cli.terminal import put, say
 from gossipnet.config import split_address
@@ -30,29 +30,13 @@ def _execute(arguments: argparse.Namespace) -> int:
         from gossipnet.io.dns import Book, run_dns
     except ImportError:
         raise UserError("DNS needs dnspython: pip install 'gossipnet[dns]' brings it") from None
-    import trio
-
     book = Book(lambda: open_client(arguments, timeout=_ASK_SECONDS))
 
     def started(port: int) -> None:
         put(f"{host}:{port}")
         say("answers NAME.mesh.gossipnet and SERVICE.service.gossipnet; Ctrl-C ends it")
 
-    async def main() -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(run_dns, book, host, port, started)
-                async for _ in signals:
-                    nursery.cancel_scope.cancel()
-                    return
-
-    try:
-        trio.run(main)
-    except BaseExceptionGroup as group:
-        error = group.exceptions[0]
-        if isinstance(error, OSError):
-            raise UserError(f"{arguments.listen} cannot be listened on: {error.strerror}") from None
-        raise
+    serve_in_foreground(arguments.listen, run_dns, book, host, port, started)
     return 0
 
 

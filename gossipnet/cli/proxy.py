@@ -5,9 +5,9 @@ import contextlib
 import ipaddress
 import os
 import secrets
-import signal
 from pathlib import Path
 
+from gossipnet.cli.foreground import serve_in_foreground
 from gossipnet.cli.options import Command, add_socket, listen_address, settings_of
 from gossipnet.cli.terminal import put, say
 from gossipnet.config import split_address
@@ -50,8 +50,6 @@ def _execute(arguments: argparse.Namespace) -> int:
     path = arguments.key_file or settings.home / _KEY_FILE
     key = _key(path)
 
-    import trio
-
     from gossipnet.io.proxy import Proxy, run_proxy
 
     proxy = Proxy(settings.socket, key)
@@ -60,21 +58,7 @@ def _execute(arguments: argparse.Namespace) -> int:
         put(f"{host}:{port}")
         say(f"the password is in {path}; Ctrl-C ends it")
 
-    async def main() -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(run_proxy, proxy, host, port, started)
-                async for _ in signals:
-                    nursery.cancel_scope.cancel()
-                    return
-
-    try:
-        trio.run(main)
-    except BaseExceptionGroup as group:
-        error = group.exceptions[0]
-        if isinstance(error, OSError):
-            raise UserError(f"{arguments.listen} cannot be listened on: {error.strerror}") from None
-        raise
+    serve_in_foreground(arguments.listen, run_proxy, proxy, host, port, started)
     say(", ".join(f"{name} {count}" for name, count in proxy.counters.items()))
     return 0
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import need
 
 from gossipnet.cli.catalogue import COMMANDS
 from gossipnet.cli.completion import bash, fish, options, zsh
+from tests.needs import need
 
 
 def test_every_command_has_its_options() -> None:

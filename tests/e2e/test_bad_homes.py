@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import need
 from mesh_harness import Daemon, Mesh, running_mesh
+
+from tests.needs import need
 
 pytestmark = pytest.mark.e2e
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from conftest import need
 from mesh_harness import Mesh, eventually, running_mesh
 from namespaces import Network, available
+
+from tests.needs import need
 
 pytestmark = pytest.mark.e2e
 

@@ -12,8 +12,9 @@ from typing import Any
 import hiredis
 import pytest
 import redis
-from conftest import need
 from mesh_harness import Daemon, running_mesh
+
+from tests.needs import need
 
 pytestmark = pytest.mark.e2e
 HERE = Path(__file__).parent

@@ -11,9 +11,10 @@ import dns.message
 import dns.query
 import dns.rdatatype
 import pytest
-from conftest import need
 from example_programs import beside, going, module, run, told
 from mesh_harness import ROOT, Mesh, eventually, running_mesh
+
+from tests.needs import need
 
 pytestmark = pytest.mark.e2e
 

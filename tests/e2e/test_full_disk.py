@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import redis
-from conftest import need
 from mesh_harness import eventually, running_mesh
+
+from tests.needs import need
 
 pytestmark = pytest.mark.e2e
 

@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import need
 from mesh_harness import running_mesh
+
+from tests.needs import need
 
 pytestmark = pytest.mark.e2e
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from conftest import need
 from mesh_harness import Daemon, running_mesh
+
+from tests.needs import need
 
 pytestmark = pytest.mark.e2e
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import redis
-from conftest import need
 from mesh_harness import Daemon, eventually, running_mesh
+
+from tests.needs import need
 
 pytestmark = pytest.mark.e2e
 

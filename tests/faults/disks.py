@@ -14,8 +14,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from conftest import need
 from mesh_harness import Daemon, eventually
+
+from tests.needs import need
 
 EXT4_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
 NOLOGFLUSH = 2

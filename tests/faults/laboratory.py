@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import wires
-from conftest import need
 from mesh_harness import Daemon, Mesh, eventually, running_mesh
+
+from tests.needs import need
 
 SOAK = os.environ.get("GOSSIPNET_SOAK") == "1"
 """The long versions: `make soak`."""

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import need
 from examination import examine, status
 from laboratory import Daemon, Mesh, enter, eventually, long_or_short, running_mesh
 from load import Load
+
+from tests.needs import need
 
 pytestmark = pytest.mark.e2e
 

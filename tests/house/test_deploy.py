@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import need
 
 from gossipnet.cli import metrics
 from gossipnet.cli.catalogue import COMMANDS
 from gossipnet.cli.service import unit
+from tests.needs import need
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = ROOT / "deploy"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from chains import DAY, FOUNDER, ISSUER, TRUST, WALL, key_of
-from conftest import need
 
 from gossipnet.errors import HomeError, IdentityError, UserError
 from gossipnet.identity.files import alone, write_private
 from gossipnet.identity.founding import admit, expand
 from gossipnet.identity.home import CERTIFICATE, ISSUER_KEY, NODE_KEY, ROOT_KEY, Home, NodeIdentity
+from tests.needs import need
 
 PASSPHRASE = "correct horse"
 BOTH = frozenset({"member", "issuer"})

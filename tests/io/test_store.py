@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import trio
-from conftest import need
 
 from gossipnet.errors import StoreError
 from gossipnet.ids import LogId
@@ -21,6 +20,7 @@ from gossipnet.io.database import Database, open_database
 from gossipnet.io.disk_errors import WriteDeferred
 from gossipnet.io.store import Deferred, Store
 from gossipnet.protocol.effects import Commit, Committed, LogRead, ReadLog, StoredRecord
+from tests.needs import need
 
 A, B = LogId(b"A" * 16), LogId(b"B" * 16)
 

@@ -7,10 +7,10 @@ import shutil
 import pytest
 from asking import INCOMPARABLE, comparable
 from compatibility import PAGE, Comparison, explained
-from conftest import need
 from stock_redis import running_redis
 
 from gossipnet.resp.catalogue import REFUSED
+from tests.needs import need
 
 SOAK = bool(os.environ.get("GOSSIPNET_SOAK"))
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from conftest import need
 from resp_world import Caller, open_service
 from stock_redis import running_redis
 
 from gossipnet.state.types import loglog
+from tests.needs import need
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,11 @@ import random
 import shutil
 
 import pytest
-from conftest import need
 from resp_world import Caller, open_service
 from stock_redis import running_redis
 from twin import Stock, ours
+
+from tests.needs import need
 
 
 def test_the_same_text_at_the_same_places() -> None:

@@ -6,11 +6,11 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from conftest import need
 from resp_world import Caller, LoneMesh, open_service, parse_replies
 from stock_redis import running_redis
 
 from gossipnet.state.streams import Streams
+from tests.needs import need
 
 SCRIPTS = {
     "subscriptions": (

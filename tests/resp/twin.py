@@ -13,12 +13,12 @@ from typing import Any
 
 import hiredis
 import pytest
-from conftest import need
 from hypothesis import strategies as st
 from resp_world import Caller, LoneMesh, open_service, request
 
 from gossipnet.identity.founding import found_mesh
 from gossipnet.identity.home import NodeIdentity
+from tests.needs import need
 
 
 def words(name: str, *parts: st.SearchStrategy[Any]) -> st.SearchStrategy[list[bytes]]:

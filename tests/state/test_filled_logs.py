@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hostile import Log
+from liars import Log
 from sites import WALL
 
 from gossipnet.identity.founding import admit, expand, found

@@ -5,7 +5,7 @@ import os
 import random
 
 import pytest
-from hostile import Log, shuffled, swarm
+from liars import Log, shuffled, swarm
 from sites import WALL, mesh
 
 from gossipnet.state import hashes

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hostile import Log
+from liars import Log
 from sites import WALL, mesh
 
 from gossipnet.state.keyspace import Keyspace

@@ -6,7 +6,7 @@ import os
 import random
 
 import pytest
-from hostile import Log, swarm, wild_record
+from liars import Log, swarm, wild_record
 from test_forked_logs import TRUST, Observer, look
 
 from gossipnet.state.fork import ForkProof, decode_proof, make_proof

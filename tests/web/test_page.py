@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from browser import NAME, Browser, browser
-from conftest import need
 from mesh_harness import Mesh, eventually, running_mesh
 from test_doors import Page
+
+from tests.needs import need
 
 
 @pytest.fixture(scope="module")
