@@ -221,7 +221,9 @@ def _from_file(path: Path, problems: list[str]) -> _Source:
         problems.append(f"{path} is not UTF-8 text: save it as UTF-8")
         return found
     except OSError as error:
-        problems.append(f"{path} cannot be read ({error.strerror}): check its owner and mode")
+        # That of the folder, too: without rights in it nobody sees whether there is such a file.
+        told = f"{path} cannot be read ({error.strerror}): check its owner and mode, and those of"
+        problems.append(f"{told} the folders above; each user needs a home of his own")
         return found
     import tomllib
 
@@ -277,7 +279,8 @@ def _socket_problem(path: Path, setting: str = "socket") -> list[str]:
         return []
     return [
         f"the socket path {path} has {length} bytes and the system allows {SOCKET_PATH_LIMIT}: "
-        f"choose a shorter one with --{setting.replace('_', '-')}, or `{setting}` in config.toml"
+        f"choose a shorter home, or a shorter one with --{setting.replace('_', '-')}, "
+        f"GOSSIPNET_{setting.upper()}, or `{setting}` in config.toml"
     ]
 
 

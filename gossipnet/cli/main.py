@@ -4,7 +4,9 @@ Exit codes: 0 fine, 1 failed, 2 usage, 3 no daemon, 4 denied, 5 not found, 6 tim
 130 interrupted.
 """
 
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +32,7 @@ def main(words: list[str] | None = None) -> int:
       The exit code.
     """
     try:
+        _forgive(sys.stdout)
         return _dispatch(sys.argv[1:] if words is None else words)
     except UserError as error:
         return _complain(str(error), error.exit_code)
@@ -41,17 +44,43 @@ def main(words: list[str] | None = None) -> int:
         # Only prompts raise it: somebody pressed Ctrl-D where a passphrase was asked for.
         return _complain("the input ended where an answer was asked for: run it again", 2)
     except BrokenPipeError:
-        # The reader of our output is gone; Python would complain once more while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # its reader is gone
         return 1
+    except OSError as error:
+        return _environment(error)
     except Exception as error:
-        if os.environ.get("GOSSIPNET_DEBUG"):
-            raise
-        return _complain(
-            f"this is a bug in gossipnet: {type(error).__name__}: {error} "
-            "(run it again with GOSSIPNET_DEBUG=1 to see where)",
-            1,
-        )
+        return _bug(error)
+
+
+def _drop_output() -> None:
+    """Else Python would fail once more, over what is left to write, while it shuts down."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _environment(error: OSError) -> int:
+    """A file that is not ours, or a full disk, is no fault of the program; other errors may be."""
+    if error.filename is not None and not os.environ.get("GOSSIPNET_DEBUG"):
+        return _complain(f"cannot use {os.fsdecode(error.filename)}: {error.strerror}", 1)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        _drop_output()
+        return _complain(f"cannot write the output: {error.strerror}", 1)
+    return _bug(error)
+
+
+def _bug(error: Exception) -> int:
+    if os.environ.get("GOSSIPNET_DEBUG"):
+        raise error
+    return _complain(
+        f"this is a bug in gossipnet: {type(error).__name__}: {error} "
+        "(run it again with GOSSIPNET_DEBUG=1 to see where)",
+        1,
+    )
+
+
+def _forgive(stream: object) -> None:
+    """Have what a terminal's encoding lacks (a locale of plain ASCII, say) shown as an escape."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _complain(text: str, code: int) -> int:

@@ -37,11 +37,13 @@ def put_bytes(data: bytes) -> None:
 def put_json(document: dict[str, Any]) -> None:
     """One JSON document on one line, with the version of its shape first.
 
-    What a terminal would obey or hide (C1 controls, U+2028, direction marks) is escaped.
+    What a terminal would obey or hide (C1 controls, U+2028, direction marks) is escaped, and all
+    beyond ASCII where the encoding of standard output is not UTF-8.
     """
     import json
 
-    text = json.dumps({"v": 1, **plain(document)}, ensure_ascii=False, allow_nan=False)
+    whole = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps({"v": 1, **plain(document)}, ensure_ascii=not whole, allow_nan=False)
     if not text.isprintable():  # such characters can stand inside strings only
         text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
     put(text)

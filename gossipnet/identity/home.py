@@ -282,7 +282,8 @@ class Home:
             )
         if self._has(NODE_KEY):
             raise HomeError(
-                f"{self.path} holds a key but no certificate: finish with `gossipnet join TOKEN`"
+                f"{self.path} holds a key but no certificate: finish with `gossipnet join TOKEN`, "
+                "or with `gossipnet install FILE` when an issuer has signed this machine's request"
             )
         raise HomeError(_nothing_at(self.path))
 

@@ -114,8 +114,12 @@ def make_backup(home: Path, folder: Path, *, keys: bool, progress: Progress) -> 
 
 
 def is_backup(folder: Path) -> bool:
-    """Whether there is a manifest."""
-    return (folder / MANIFEST).exists()
+    """Whether there is a manifest.
+
+    Raises:
+      HomeError: The folder is closed to this user.
+    """
+    return present(folder / MANIFEST)
 
 
 def read_backup(folder: Path) -> Backup:

@@ -50,10 +50,12 @@ class Presence:
         self._links = links
         self._fixed: list[str] = []
         self._ports: list[int] = []
+        self._six = False
         for address in configured:
             host, port = split_address(address)
             if host.strip("[]") in _ANY:
                 self._ports.append(port)
+                self._six = self._six or host.strip("[]") != "0.0.0.0"  # noqa: S104 - as above
             else:
                 self._fixed.append(address)
         self._learned = ""
@@ -133,6 +135,8 @@ class Presence:
             host, port = split_address(link.observed)
         except ValueError:
             return ""
+        if ":" in host and not self._six:
+            return ""  # a link that went out over IPv6, from a node that listens on IPv4 alone
         return join_address(host, self._ports[0] if link.dialed else port)
 
 

@@ -1,6 +1,9 @@
 """Slips that people make at the shell: each gets one sentence that says what to type instead."""
 
 import getpass
+import io
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -106,3 +109,42 @@ def test_no_events_is_not_a_number_of_events(fake: FakeSocket, said: Said) -> No
     fake.answers["GOSSIP EVENTS"] = resp3([])
     for wrong in ("0", "-3", "x"):
         assert "give 1 or more" in said(2, "log", "-n", wrong)
+
+
+def test_a_locale_without_letters(
+    fake: FakeSocket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the encoding of the output lacks is escaped, and is no reason to fail."""
+    fake.answers["SCAN"] = resp3([b"0", ["h\u00e9".encode()]])
+    for words, line in ((["keys"], b"h\\xe9\n"), (["keys", "--json"], b'"h\\u00e9"')):
+        raw = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+        assert main(words) == 0
+        sys.stdout.flush()
+        assert line in raw.getvalue()
+        assert "bug" not in capsys.readouterr().err
+
+
+def test_files_and_disks_that_fail_are_no_bugs(
+    said: Said, fake: FakeSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "lstat", closed)
+    assert "backup.json: Permission denied: check the owner" in said(1, "verify", str(fake.home))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_behind_the_output(fake: FakeSocket) -> None:
+    fake.answers["SCAN"] = resp3([b"0", [b"key"]])
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gossipnet", "--home", str(fake.home), "keys"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "gossipnet: cannot write the output: No space left on device\n"

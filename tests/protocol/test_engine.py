@@ -222,6 +222,18 @@ def test_a_wildcard_address_is_learned_from_peers() -> None:
     assert hidden.engine.membership.own.body.dialable
 
 
+def test_who_listens_on_ipv4_alone_learns_no_other_address() -> None:
+    """A link that went out over IPv6 says nothing about where others reach this node."""
+    for wildcard, learned in (("0.0.0.0:7117", ()), ("[::]:7117", ("[2001:db8::7]:7117",))):
+        net = Net(1)
+        hidden = net.add("hidden", seeds=("node0:7117",), start=False).start(addresses=(wildcard,))
+        net.until(lambda hidden=hidden: bool(hidden.engine.peers()), 5)
+        for link in hidden.engine.links.values():
+            link.observed = "[2001:db8::7]:50000"
+        hidden.engine.presence.observed()
+        assert tuple(a for a in hidden.engine.membership.addresses if a[0] == "[") == learned
+
+
 def test_an_idle_mesh_says_little() -> None:
     net = settled(3, 90)  # until nobody's coordinate moves any more
     for machine in net:
