@@ -94,6 +94,7 @@ class Clearing:
             self.proof = stored.proof
             heads = Image.of(stored.manifest).heads()
             self._commits.clear((log, head) for log, (head, _hash) in heads.items())
+            self._replica.checkpoints.forget(heads)  # the records about it were loaded after it
         if STAGED_KEY in meta:
             self._drop(LogId(meta[STAGED_KEY]))
         if SEEN_KEY in meta:

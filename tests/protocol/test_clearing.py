@@ -77,9 +77,14 @@ def test_logs_stay_in_proportion_to_what_is_left() -> None:
     assert max(sizes) < 40_000, sizes  # what is not worth clearing, and what is left
     assert all(machine.engine.replica.total > 1000 for machine in net)
     assert counts(net, "images_differ") == 0
+    net.until(lambda: cleared(net), 30)
     for machine in net:
         machine.kill()
         machine.start()
+        waited = [one.heads for one in machine.engine.replica.checkpoints]
+        held = machine.engine.replica.image
+        assert held is not None
+        assert held.heads() not in waited  # else nobody would propose anything for a while
     net.until(lambda: net.meshed() and same(net), 30, "all come back from their disks")
 
 
