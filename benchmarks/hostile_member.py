@@ -20,13 +20,15 @@ from gossipnet.protocol.session import Established, Message, Session
 from gossipnet.protocol.wire import (
     PROTOCOL_VERSION,
     Hello,
-    MemberBody,
-    MemberEntry,
     Ping,
     Pong,
     Push,
     decode_untrusted,
     encode,
+)
+from gossipnet.protocol.wire_members import (
+    MemberBody,
+    MemberEntry,
 )
 from gossipnet.state.replica import Replica
 

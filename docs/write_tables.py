@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from write_shell import cli_page, man_page
 
-from gossipnet.protocol import wire, wire_receipts, wire_talk, wire_trace, wire_trust
+from gossipnet.protocol import wire, wire_members, wire_receipts, wire_talk, wire_trace, wire_trust
 from gossipnet.resp.catalogue import FAMILIES, REFUSED
 from gossipnet.resp.differences import DIFFERENCES
 from gossipnet.resp.table import Command
@@ -39,8 +39,8 @@ def messages() -> str:
 def statements() -> str:
     """What is signed inside messages."""
     domains: dict[type[msgspec.Struct], str] = {
-        wire.MemberBody: "member",
-        wire.AccusationBody: "accusation",
+        wire_members.MemberBody: "member",
+        wire_members.AccusationBody: "accusation",
         wire_trust.RenewBody: "renew",
         wire_talk.EventBody: "event",
         wire_receipts.ReceiptBody: "receipt",

@@ -120,7 +120,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _options(arguments: argparse.Namespace) -> "Options":
     from gossipnet.sim.faults import Plan
-    from gossipnet.sim.network import Conditions
+    from gossipnet.sim.route import (
+        Conditions,
+    )
     from gossipnet.sim.scenario import WORK_SHARE, Options
     from gossipnet.sim.swarm import draw
 

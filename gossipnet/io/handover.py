@@ -35,7 +35,10 @@ from gossipnet.io.seeds import read_seeds, write_seeds
 from gossipnet.protocol.effects import Commit
 from gossipnet.protocol.membership import LEFT
 from gossipnet.protocol.standing import known_statements
-from gossipnet.protocol.wire import MemberEntry, decode_member_untrusted
+from gossipnet.protocol.wire_members import (
+    MemberEntry,
+    decode_member_untrusted,
+)
 
 PENDING = "join.request"
 """The last request of a home that has no certificate yet: it says which mesh it may enter."""

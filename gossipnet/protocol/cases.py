@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from gossipnet import ids
 from gossipnet.ids import NodeId
 from gossipnet.protocol.membership import Membership
-from gossipnet.protocol.wire import AccusationBody
+from gossipnet.protocol.wire_members import (
+    AccusationBody,
+)
 
 PAST_KEPT, PAST_MEMBERS = 8, 1024
 """Cases remembered that are closed: of one member, and members that have any."""

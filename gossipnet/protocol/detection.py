@@ -18,12 +18,14 @@ from gossipnet.protocol.judgement import SILENCE, Judgement
 from gossipnet.protocol.links import HEARTBEAT, SILENCE_MAX, PeerLink
 from gossipnet.protocol.membership import ALIVE, AWAY, AWAY_LIMIT, Membership
 from gossipnet.protocol.wire import (
-    Accusation,
-    AccusationBody,
     Ping,
     Pong,
-    decode_accusation_untrusted,
     encode,
+)
+from gossipnet.protocol.wire_members import (
+    Accusation,
+    AccusationBody,
+    decode_accusation_untrusted,
 )
 
 STALL = 0.5

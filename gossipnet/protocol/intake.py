@@ -7,7 +7,9 @@ one is opened. The claim alone, a number in somebody's vector, proves nothing.
 
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
-from gossipnet.state.operations import NewerOperation
+from gossipnet.state.body import (
+    NewerOperation,
+)
 from gossipnet.state.record import parse_untrusted
 from gossipnet.state.replica import Outcome, Replica, Status
 

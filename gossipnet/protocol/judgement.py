@@ -15,7 +15,10 @@ from gossipnet.protocol.cases import PastCases, accusers
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import ALIVE, Member, Membership
-from gossipnet.protocol.wire import Accusation, AccusationBody
+from gossipnet.protocol.wire_members import (
+    Accusation,
+    AccusationBody,
+)
 
 REFUSED, SILENCE, UNREACHABLE = 1, 2, 3
 """Evidence, as in `AccusationBody`."""

@@ -10,7 +10,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from gossipnet.protocol.wire import MemberBody, MemberEntry, decode_member_untrusted
+from gossipnet.protocol.wire_members import (
+    MemberBody,
+    MemberEntry,
+    decode_member_untrusted,
+)
 
 _pack = msgspec.msgpack.Encoder().encode
 

@@ -22,9 +22,11 @@ from gossipnet.ids import NodeId
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.memberentry import body_of, kept
 from gossipnet.protocol.wire import (
+    encode,
+)
+from gossipnet.protocol.wire_members import (
     MemberBody,
     MemberEntry,
-    encode,
 )
 from gossipnet.protocol.wire_types import UNREADABLE
 from gossipnet.protocol.zones import Rankings, Zones

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from gossipnet.ids import NodeId
 from gossipnet.protocol.bucket import Bucket
 from gossipnet.protocol.context import Context
-from gossipnet.protocol.wire import MemberBody, MemberEntry
+from gossipnet.protocol.wire_members import (
+    MemberBody,
+    MemberEntry,
+)
 
 RATE = 1.0
 """Changes per second of one member in the long run; an honest one needs a tenth."""

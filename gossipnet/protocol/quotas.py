@@ -16,7 +16,9 @@ from gossipnet.protocol.bucket import Bucket
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import PauseLink
 from gossipnet.protocol.overlay import Overlay
-from gossipnet.state.operations import decode_body_untrusted
+from gossipnet.state.body import (
+    decode_body_untrusted,
+)
 from gossipnet.state.outcome import AppliedRecord, Outcome
 from gossipnet.state.record import OVERHEAD
 from gossipnet.state.replica import Replica

@@ -17,13 +17,15 @@ from gossipnet.protocol.memberentry import body_of
 from gossipnet.protocol.membership import ALIVE, AWAY, LEFT, Member, Membership
 from gossipnet.protocol.pacing import Checked, Pacing
 from gossipnet.protocol.wire import (
-    Accusation,
     AskMembers,
-    MemberBody,
-    MemberEntry,
     MemberHeads,
     Members,
     PushAccusations,
+)
+from gossipnet.protocol.wire_members import (
+    Accusation,
+    MemberBody,
+    MemberEntry,
 )
 
 PIECE_BYTES = 128 * 1024

@@ -18,13 +18,15 @@ from gossipnet.protocol.effects import Lane
 from gossipnet.protocol.links import PeerLink
 from gossipnet.protocol.membership import Member, Membership
 from gossipnet.protocol.wire import (
-    Accusation,
     AskMembers,
-    MemberEntry,
     MemberNews,
     PushAccusations,
     PushMembers,
     encode,
+)
+from gossipnet.protocol.wire_members import (
+    Accusation,
+    MemberEntry,
 )
 
 COLLECT, COLLECT_CHANGES = 0.02, 0.15

@@ -12,8 +12,10 @@ from statistics import mean
 
 from gossipnet.sim.faults import Plan
 from gossipnet.sim.machine import Machine
-from gossipnet.sim.network import Conditions
 from gossipnet.sim.plot import Chart, Line
+from gossipnet.sim.route import (
+    Conditions,
+)
 from gossipnet.sim.scenario import Options, Simulation
 from gossipnet.sim.vast import Cost, Vast, grows_like_log
 

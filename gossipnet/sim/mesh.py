@@ -20,7 +20,12 @@ from gossipnet.protocol.imaging import load_image
 from gossipnet.protocol.memberentry import share_records
 from gossipnet.protocol.membership import Member
 from gossipnet.sim.machine import Core, Machine
-from gossipnet.sim.network import Conditions, Network
+from gossipnet.sim.network import (
+    Network,
+)
+from gossipnet.sim.route import (
+    Conditions,
+)
 from gossipnet.sim.world import WALL_START, World
 from gossipnet.state.replica import Replica
 

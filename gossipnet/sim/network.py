@@ -12,6 +12,7 @@ from typing import Protocol
 
 from gossipnet.identity.peer import Peer
 from gossipnet.protocol.effects import Dial, DialFailure
+from gossipnet.sim.route import Conditions, Route
 from gossipnet.sim.stream import Flight, Stream
 from gossipnet.sim.world import World
 
@@ -54,25 +55,6 @@ class Endpoint(Protocol):
         ...
 
 
-@dataclass
-class Conditions:
-    """What the network is like; may change while the world runs.
-
-    Attributes:
-      latency: Least and greatest one-way seconds; each pair has its own, the same both ways.
-      jitter: Up to this many seconds more for each flight: messages on different links overtake.
-      loss: Probability that a segment is lost.
-      bandwidth: Bytes per second of one link.
-      duplicate: Probability that a gossip message is sent a second time, a little later.
-    """
-
-    latency: tuple[float, float] = (0.005, 0.025)
-    jitter: float = 0.002
-    loss: float = 0.0
-    bandwidth: float = 12_500_000.0
-    duplicate: float = 0.0
-
-
 @dataclass(eq=False)
 class Host:
     """A machine's place in the network.
@@ -88,60 +70,6 @@ class Host:
     address: str
     process: Endpoint | None = None
     bytes_sent: int = 0
-
-
-class Route:
-    """One direction between two hosts: the `Path` of the streams on it."""
-
-    __slots__ = (
-        "_base",
-        "_conditions",
-        "_random",
-        "answers_cut",
-        "bandwidth",
-        "cut",
-        "key",
-        "loss",
-        "round_trip",
-    )
-
-    def __init__(self, network: "Network", source: Host, target: Host) -> None:
-        self._conditions = network.conditions
-        self._random = network.rng.random
-        self.key = (source.index, target.index)
-        pair = sorted(self.key)
-        low, high = network.conditions.latency
-        draw = int.from_bytes(network.world.derive(f"route/{pair}", 8), "big") / 2**64
-        self._base = low + (high - low) * draw
-        self.round_trip = 2 * self._base + network.conditions.jitter
-        self.loss = network.conditions.loss
-        self.bandwidth = network.conditions.bandwidth
-        self.cut = False
-        self.answers_cut = False
-        self.look(network)
-
-    def look(self, network: "Network") -> None:
-        """Note what is cut just now."""
-        source, target = self.key
-        self.cut = self.key in network.cuts or source in network.dark or target in network.dark
-        self.answers_cut = (target, source) in network.cuts
-
-    def latency(self) -> float:
-        """Seconds one way, for this flight."""
-        return self._base + self._conditions.jitter * self._random()
-
-    def drops(self) -> bool:
-        """Whether this one packet is lost."""
-        return self.cut or (self.loss > 0 and self._random() < self.loss)
-
-    def delivery(self) -> float:
-        """Seconds until one small segment is there, retransmissions included."""
-        delay = self.latency()
-        wait = max(0.2, self.round_trip) + self.round_trip
-        while self.loss and self._random() < self.loss:
-            delay += wait
-            wait *= 2
-        return delay
 
 
 class End:
@@ -214,7 +142,8 @@ class Network:
         key = (source.index, target.index)
         route = self._routes.get(key)
         if route is None:
-            route = self._routes[key] = Route(self, source, target)
+            route = self._routes[key] = Route(key, self.conditions, self.world, self.rng)
+            route.look(self.cuts, self.dark)
         return route
 
     # -- conditions ----------------------------------------------------------------------------
@@ -233,7 +162,7 @@ class Network:
 
     def _look(self) -> None:
         for route in self._routes.values():
-            route.look(self)
+            route.look(self.cuts, self.dark)
 
     def heal(self) -> None:
         """Undo every cut."""

@@ -13,8 +13,10 @@ from gossipnet.sim.checks import Checks
 from gossipnet.sim.faults import Faults, Plan
 from gossipnet.sim.machine import Clock, Machine
 from gossipnet.sim.mesh import Mesh
-from gossipnet.sim.network import Conditions
 from gossipnet.sim.report import Report
+from gossipnet.sim.route import (
+    Conditions,
+)
 from gossipnet.sim.watch import Watch
 from gossipnet.sim.workload import Entry, Workload
 

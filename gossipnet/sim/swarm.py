@@ -8,7 +8,9 @@ and frequent in others, and one run in ten has no fault at all (swarm testing, G
 import random
 
 from gossipnet.sim.faults import PARTITIONS, Plan
-from gossipnet.sim.network import Conditions
+from gossipnet.sim.route import (
+    Conditions,
+)
 from gossipnet.sim.scenario import HEALED_WITHIN, Options
 
 

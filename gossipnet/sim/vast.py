@@ -29,15 +29,16 @@ from gossipnet.protocol.tree import Tree
 from gossipnet.protocol.wire import (
     Graft,
     IHave,
-    MemberBody,
     Prune,
     Push,
     Verdict,
     decode_untrusted,
 )
-from gossipnet.protocol.zones import Zones
+from gossipnet.protocol.wire_members import (
+    MemberBody,
+)
+from gossipnet.sim.standins import Heads, Shared, Table
 from gossipnet.sim.world import World
-from gossipnet.state.outcome import AppliedRecord, Outcome, Status
 
 RECORD_BYTES = 300
 """Of one write of a small key with its signature."""
@@ -50,67 +51,6 @@ HEARTBEAT_BYTES = 270
 
 HERE, THERE = (0.001, 0.005), (0.01, 0.08)
 """Seconds one way within a zone, and between zones."""
-
-
-class Table:
-    """What all nodes know of all, and one node's place in it."""
-
-    def __init__(self, shared: "Shared", me: NodeId, zone: str) -> None:
-        self._shared = shared
-        self.members = shared.members
-        self.zones = shared.zones
-        self.me, self.prefix, self.zone = me, me[:16], zone
-        self.addresses = (me.hex(),)
-        self.listed: frozenset[bytes] = frozenset()
-
-    @property
-    def topology(self) -> int:
-        """Changes with the links that the records tell of."""
-        return self._shared.topology
-
-    def alive_count(self) -> int:
-        """All of them."""
-        return self.zones.total
-
-    def unreachable(self) -> list[Member]:
-        """Nobody."""
-        return []
-
-    def others(self) -> list[Member]:
-        """Everybody else."""
-        return [member for member in self.members.values() if member.id != self.me]
-
-
-class Shared:
-    """One member table for all."""
-
-    def __init__(self) -> None:
-        self.members: dict[NodeId, Member] = {}
-        self.zones = Zones()
-        self.topology = 0
-
-
-class Heads:
-    """Stands in for a replica: how far each log has been heard."""
-
-    def __init__(self) -> None:
-        self.heads: dict[LogId, int] = {}
-
-    def head(self, log: LogId) -> int:
-        """The newest record here, 0 for none."""
-        return self.heads.get(log, 0)
-
-    def author_of(self, log: LogId) -> NodeId:
-        """A log is named after its author here."""
-        return NodeId(bytes(log) * 2)
-
-    def ingest(self, data: bytes) -> Outcome:
-        """Take a record in: 16 bytes of its log, 4 of its number, and padding."""
-        log, seq = LogId(data[:16]), int.from_bytes(data[16:20], "big")
-        if seq <= self.head(log):
-            return Outcome(Status.DUPLICATE)
-        self.heads[log] = seq
-        return Outcome(Status.APPLIED, [AppliedRecord(log, seq, data)])
 
 
 class Node:

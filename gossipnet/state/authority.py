@@ -7,9 +7,16 @@ record's own stamp. What its author may not do leaves the record in the log and 
 from gossipnet.errors import CertificateError
 from gossipnet.identity.certificate import Certificate
 from gossipnet.identity.trust import Trust
+from gossipnet.state.body import (
+    Body,
+)
 from gossipnet.state.clock import stamp_ms
 from gossipnet.state.logs import Log
-from gossipnet.state.operations import KEYLESS, Body, Checkpoint, Renew
+from gossipnet.state.operations import (
+    KEYLESS,
+    Checkpoint,
+    Renew,
+)
 from gossipnet.state.record import Record
 
 PROPOSING_ROLES = frozenset({"issuer"})

@@ -6,9 +6,16 @@ table of foreign logs that they name. Knows nothing of keys or signatures.
 
 from collections.abc import Iterable
 
+from gossipnet.state.body import (
+    Body,
+)
 from gossipnet.state.dots import LOG_SHIFT, LOW_MASK, PLACE_BITS, PLACE_MASK, Seen
 from gossipnet.state.logs import Logs
-from gossipnet.state.operations import AnyOperation, Body, Dots, SeenRefs
+from gossipnet.state.operations import (
+    AnyOperation,
+    Dots,
+    SeenRefs,
+)
 
 SOFT_BYTES = 64 * 1024
 SOFT_OPERATIONS = 4096

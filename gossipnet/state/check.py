@@ -7,11 +7,13 @@ its record says it depends on: else replicas with different heads would apply it
 from math import isnan
 
 from gossipnet.errors import RemoteProtocolError
+from gossipnet.state.body import (
+    Body,
+)
 from gossipnet.state.operations import (
     KEYLESS,
     STEPS_AND_VALUES,
     AnyOperation,
-    Body,
     Checkpoint,
     Dots,
     ElementRef,

@@ -8,9 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gossipnet.ids import LogId, NodeId
+from gossipnet.state.body import (
+    Body,
+)
 from gossipnet.state.image import Heads, Proof
 from gossipnet.state.logs import Log, Logs
-from gossipnet.state.operations import Body, Checkpoint, Endorse
+from gossipnet.state.operations import (
+    Checkpoint,
+    Endorse,
+)
 from gossipnet.state.record import Record
 
 PROPOSALS_KEPT = 4

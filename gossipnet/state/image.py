@@ -20,6 +20,9 @@ from gossipnet.identity.trust import Trust
 from gossipnet.ids import LogId, NodeId, node_id
 from gossipnet.state import record
 from gossipnet.state.authority import PROPOSING_ROLES
+from gossipnet.state.body import (
+    decode_body_untrusted,
+)
 from gossipnet.state.image_rows import (
     MANIFEST_MAX,
     VERSION,
@@ -34,7 +37,10 @@ from gossipnet.state.image_rows import (
 )
 from gossipnet.state.image_write import ImageWriter, Kept, Unfit
 from gossipnet.state.logs import Log
-from gossipnet.state.operations import Checkpoint, Endorse, decode_body_untrusted
+from gossipnet.state.operations import (
+    Checkpoint,
+    Endorse,
+)
 from gossipnet.state.replay import Replay
 
 if TYPE_CHECKING:

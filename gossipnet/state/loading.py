@@ -11,12 +11,15 @@ from gossipnet.errors import BadSignature, RemoteProtocolError, StoreError
 from gossipnet.identity.trust import Trust
 from gossipnet.ids import LogId
 from gossipnet.state import record
+from gossipnet.state.body import (
+    Body,
+    decode_body_untrusted,
+)
 from gossipnet.state.check import check_operations
 from gossipnet.state.fork import Forks
 from gossipnet.state.image_rows import MARK
 from gossipnet.state.logs import Log, Logs
 from gossipnet.state.opening import open_log, verify_first
-from gossipnet.state.operations import Body, decode_body_untrusted
 from gossipnet.state.record import Record
 
 _REMEDY = "put a backup back, or move state.db away to fetch the state from the other members"

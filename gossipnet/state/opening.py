@@ -5,8 +5,14 @@ from gossipnet.errors import CertificateError, RemoteProtocolError
 from gossipnet.identity.certificate import Certificate
 from gossipnet.identity.trust import Trust
 from gossipnet.ids import NodeId
+from gossipnet.state.body import (
+    Body,
+    decode_body_untrusted,
+)
 from gossipnet.state.logs import Log, Logs
-from gossipnet.state.operations import Body, OpenLog, decode_body_untrusted
+from gossipnet.state.operations import (
+    OpenLog,
+)
 from gossipnet.state.record import Record
 
 

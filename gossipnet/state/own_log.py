@@ -13,11 +13,19 @@ from gossipnet.ids import LogId, NodeId
 from gossipnet.state import record
 from gossipnet.state.authority import timely, write_rule
 from gossipnet.state.batch import Batch
+from gossipnet.state.body import (
+    encode_body,
+)
 from gossipnet.state.checkpoints import Checkpoints
 from gossipnet.state.clock import HybridClock, stamp_ms
 from gossipnet.state.errors import NotPermitted, WritesRefused
 from gossipnet.state.logs import Logs
-from gossipnet.state.operations import Checkpoint, Endorse, OpenLog, Renew, encode_body
+from gossipnet.state.operations import (
+    Checkpoint,
+    Endorse,
+    OpenLog,
+    Renew,
+)
 from gossipnet.state.outcome import AppliedRecord
 from gossipnet.state.voids import Voids
 from gossipnet.state.waiting import Recent

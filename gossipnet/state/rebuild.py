@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING
 from gossipnet.identity.trust import Trust
 from gossipnet.ids import LogId
 from gossipnet.state import fingerprint, record
+from gossipnet.state.body import (
+    Body,
+    decode_body_untrusted,
+)
 from gossipnet.state.image_rows import MARK
-from gossipnet.state.operations import Body, GroupCreate, SketchAdd, decode_body_untrusted
+from gossipnet.state.operations import (
+    GroupCreate,
+    SketchAdd,
+)
 from gossipnet.state.record import Record
 from gossipnet.state.replay import Replay, Wanted, keys_of
 

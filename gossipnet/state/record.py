@@ -14,8 +14,10 @@ from struct import Struct
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.signing import Domain, SecretKey, sign, verify
 from gossipnet.ids import LogId
+from gossipnet.state.body import (
+    BODY_MAX,
+)
 from gossipnet.state.dots import SEQ_MAX
-from gossipnet.state.operations import BODY_MAX
 
 VERSION = 1
 _HEADER = Struct(">BB16sQ32sQI32s")

@@ -13,10 +13,17 @@ from gossipnet.identity.trust import Trust
 from gossipnet.ids import LogId
 from gossipnet.state import record
 from gossipnet.state.authority import may_write, renew_author
+from gossipnet.state.body import (
+    Body,
+    decode_body_untrusted,
+)
 from gossipnet.state.image_read import ImageReader
 from gossipnet.state.image_rows import MARK
 from gossipnet.state.logs import Log
-from gossipnet.state.operations import KEYLESS, Body, OpenLog, decode_body_untrusted
+from gossipnet.state.operations import (
+    KEYLESS,
+    OpenLog,
+)
 from gossipnet.state.record import Record
 
 if TYPE_CHECKING:

@@ -17,6 +17,10 @@ from gossipnet.identity.trust import Trust
 from gossipnet.ids import LogId, NodeId
 from gossipnet.state import fingerprint, record
 from gossipnet.state.authority import may_write, renew_author
+from gossipnet.state.body import (
+    Body,
+    decode_body_untrusted,
+)
 from gossipnet.state.check import check_operations
 from gossipnet.state.checkpoints import Checkpoints
 from gossipnet.state.clock import HybridClock
@@ -29,7 +33,6 @@ from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.loading import Loading
 from gossipnet.state.logs import HASH_BYTES, Log, Logs
 from gossipnet.state.opening import author_of, open_log, verify_first
-from gossipnet.state.operations import Body, decode_body_untrusted
 from gossipnet.state.outcome import AppliedRecord, Outcome, Status
 from gossipnet.state.own_log import OwnLog
 from gossipnet.state.poison import Poison

@@ -11,7 +11,9 @@ from gossipnet.ids import NodeId
 from gossipnet.protocol.distance import rank
 from gossipnet.protocol.vivaldi import FARTHEST, Coordinate, Vivaldi, heard
 from gossipnet.sim.mesh import Mesh
-from gossipnet.sim.network import Conditions
+from gossipnet.sim.route import (
+    Conditions,
+)
 from tests.protocol.mesh import Net
 
 whole = st.integers(-(1 << 40), 1 << 40)

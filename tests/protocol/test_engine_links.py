@@ -2,7 +2,7 @@
 
 import pytest
 
-from gossipnet.protocol import wire
+from gossipnet.protocol import wire, wire_members
 from gossipnet.protocol.effects import Heard, Lane, LinkDown, LinkUp, Received, Send
 from gossipnet.protocol.linklife import HELLO_WITHIN, LINKS_MAX
 from tests.protocol.mesh import Machine, Net, _peer
@@ -35,9 +35,9 @@ GARBAGE = [
     wire.encode(wire.Push(1, True, [b"not a record"])),
     wire.encode(wire.Push(1, False, [bytes(200)])),
     wire.encode(wire.Records(1, [bytes(5)], True, False)),
-    wire.encode(wire.PushMembers([wire.MemberEntry(b"\x91\x01", bytes(64), [])])),
-    wire.encode(wire.Members([wire.MemberEntry(b"", bytes(64), [b"no chain"])])),
-    wire.encode(wire.PushAccusations([wire.Accusation(b"\x90", bytes(64))])),
+    wire.encode(wire.PushMembers([wire_members.MemberEntry(b"\x91\x01", bytes(64), [])])),
+    wire.encode(wire.Members([wire_members.MemberEntry(b"", bytes(64), [b"no chain"])])),
+    wire.encode(wire.PushAccusations([wire_members.Accusation(b"\x90", bytes(64))])),
 ]
 
 
@@ -61,7 +61,7 @@ def test_a_forged_accusation_costs_the_link() -> None:
     net = settled(3)
     victim = net[1].identity.node_id
     body = wire.encode(
-        wire.AccusationBody(
+        wire_members.AccusationBody(
             accuser=net[0].identity.node_id,
             subject=victim,
             incarnation=net[1].engine.membership.incarnation,
@@ -70,7 +70,11 @@ def test_a_forged_accusation_costs_the_link() -> None:
         )
     )
     # Signed by nobody: node2 pretends that node0 said it, to node1's friend node0 itself.
-    send(net[2], net[1], wire.encode(wire.PushAccusations([wire.Accusation(body, bytes(64))])))
+    send(
+        net[2],
+        net[1],
+        wire.encode(wire.PushAccusations([wire_members.Accusation(body, bytes(64))])),
+    )
     net.run(0.02)
     assert not linked(net[1], net[2])
     assert net[0].states()["node1"] == "alive"
@@ -79,9 +83,9 @@ def test_a_forged_accusation_costs_the_link() -> None:
 def test_a_forged_member_record_changes_nothing() -> None:
     net = settled(3)
     own = net[1].engine.membership.own
-    body = wire.decode_member_untrusted(own.entry.body)
+    body = wire_members.decode_member_untrusted(own.entry.body)
     raised = wire.encode(
-        wire.MemberBody(
+        wire_members.MemberBody(
             version=1,
             node=body.node,
             incarnation=1 << 62,
@@ -94,7 +98,7 @@ def test_a_forged_member_record_changes_nothing() -> None:
             software="",
         )
     )
-    entry = wire.MemberEntry(raised, own.entry.signature, list(own.chain))
+    entry = wire_members.MemberEntry(raised, own.entry.signature, list(own.chain))
     send(net[2], net[0], wire.encode(wire.PushMembers([entry])))
     net.run(0.02)
     assert not linked(net[0], net[2])

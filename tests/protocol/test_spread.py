@@ -8,9 +8,11 @@ from gossipnet.protocol.wire import (
     MemberNews,
     Members,
     PushMembers,
-    decode_member_untrusted,
     decode_untrusted,
     encode,
+)
+from gossipnet.protocol.wire_members import (
+    decode_member_untrusted,
 )
 from tests.protocol.mesh import Machine, Net
 

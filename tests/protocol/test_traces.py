@@ -10,7 +10,9 @@ from gossipnet.protocol.tracing import QUESTIONS_KEPT, REMEMBERED
 from gossipnet.protocol.wire import decode_untrusted
 from gossipnet.protocol.wire_trace import AskTraces, SignedTrace, Traces
 from gossipnet.sim.mesh import Mesh
-from gossipnet.sim.network import Conditions
+from gossipnet.sim.route import (
+    Conditions,
+)
 from tests.protocol.mesh import LATENCY, Net
 
 

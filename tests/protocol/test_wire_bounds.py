@@ -13,11 +13,20 @@ from gossipnet.protocol.handshake import decode_credentials
 from gossipnet.protocol.joinwire import decode_answer, decode_offer, decode_request
 from gossipnet.protocol.wire import (
     AnyMessage,
-    decode_accusation_untrusted,
-    decode_member_untrusted,
     decode_untrusted,
 )
-from gossipnet.state.operations import Body, Set, decode_body_untrusted, encode_body
+from gossipnet.protocol.wire_members import (
+    decode_accusation_untrusted,
+    decode_member_untrusted,
+)
+from gossipnet.state.body import (
+    Body,
+    decode_body_untrusted,
+    encode_body,
+)
+from gossipnet.state.operations import (
+    Set,
+)
 from gossipnet.state.record import parse_untrusted
 
 DECODERS = [

@@ -8,7 +8,11 @@ from gossipnet.protocol import linklife
 from gossipnet.protocol.linklife import REHEARSED
 from gossipnet.protocol.wire import Digest, decode_untrusted, encode
 from gossipnet.protocol.wire_newer import unknown_kind
-from gossipnet.state.operations import NEWEST_TAG, NewerOperation, decode_body_untrusted
+from gossipnet.state.body import (
+    NEWEST_TAG,
+    NewerOperation,
+    decode_body_untrusted,
+)
 from tests.protocol.mesh import Net
 
 

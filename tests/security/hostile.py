@@ -33,21 +33,29 @@ from gossipnet.protocol.handshake import Transport
 from gossipnet.protocol.session import Established, Message, Session
 from gossipnet.protocol.wire import (
     PROTOCOL_VERSION,
-    Accusation,
-    AccusationBody,
     AnyMessage,
     Hello,
-    MemberBody,
-    MemberEntry,
     Ping,
     Pong,
     Verdict,
     decode_untrusted,
     encode,
 )
+from gossipnet.protocol.wire_members import (
+    Accusation,
+    AccusationBody,
+    MemberBody,
+    MemberEntry,
+)
 from gossipnet.protocol.wire_receipts import AskReceipts, QuestionBody
 from gossipnet.state import record
-from gossipnet.state.operations import Body, OpenLog, encode_body
+from gossipnet.state.body import (
+    Body,
+    encode_body,
+)
+from gossipnet.state.operations import (
+    OpenLog,
+)
 from tests.protocol.identities import identity
 from tests.protocol.mesh import Machine, Net
 

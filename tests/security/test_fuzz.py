@@ -29,9 +29,11 @@ from gossipnet.protocol.joinwire import decode_answer, decode_offer, decode_requ
 from gossipnet.protocol.preamble import read_kind, read_preamble
 from gossipnet.protocol.session import Session
 from gossipnet.protocol.wire import (
+    decode_untrusted,
+)
+from gossipnet.protocol.wire_members import (
     decode_accusation_untrusted,
     decode_member_untrusted,
-    decode_untrusted,
 )
 from gossipnet.protocol.wire_receipts import decode_receipt_untrusted
 from gossipnet.protocol.wire_talk import decode_event_untrusted
@@ -39,8 +41,10 @@ from gossipnet.protocol.wire_trust import decode_renew_untrusted
 from gossipnet.resp.parser import ProtocolError, RequestParser
 from gossipnet.resp.reader import GuardedHiredis, RequestReader
 from gossipnet.state import record
+from gossipnet.state.body import (
+    decode_body_untrusted,
+)
 from gossipnet.state.fork import decode_proof
-from gossipnet.state.operations import decode_body_untrusted
 from tests.protocol.mesh import Net
 from tests.protocol.session_world import WALL, World, connect, pump
 from tests.protocol.test_engine_join import invite, key_of

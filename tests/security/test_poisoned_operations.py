@@ -13,11 +13,14 @@ from gossipnet import ids
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.state import record
+from gossipnet.state.body import (
+    Body,
+    encode_body,
+)
 from gossipnet.state.errors import OutOfRange
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.operations import (
     AnyOperation,
-    Body,
     Expire,
     GroupCreate,
     GroupDestroy,
@@ -33,7 +36,6 @@ from gossipnet.state.operations import (
     SetAdd,
     SketchAdd,
     StreamAdd,
-    encode_body,
 )
 from gossipnet.state.replica import Replica, Status
 from gossipnet.state.types.places import OFFSET_MAX

@@ -21,7 +21,6 @@ from gossipnet.protocol.effects import PauseLink
 from gossipnet.protocol.membership import ALIVE
 from gossipnet.protocol.wire import (
     IHave,
-    MemberEntry,
     MemberHeads,
     Members,
     Ping,
@@ -30,6 +29,9 @@ from gossipnet.protocol.wire import (
     PushMembers,
     decode_untrusted,
     encode,
+)
+from gossipnet.protocol.wire_members import (
+    MemberEntry,
 )
 from gossipnet.state import record
 from gossipnet.state.replica import Replica, Status

@@ -7,7 +7,9 @@ import os
 
 import pytest
 
-from gossipnet.sim.network import Conditions
+from gossipnet.sim.route import (
+    Conditions,
+)
 from gossipnet.sim.scenario import Options, Simulation
 
 SOAK = os.environ.get("GOSSIPNET_SOAK") == "1"

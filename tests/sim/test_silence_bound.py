@@ -2,7 +2,9 @@
 
 from gossipnet.protocol.links import SILENCE_MIN
 from gossipnet.sim.mesh import Mesh
-from gossipnet.sim.network import Conditions
+from gossipnet.sim.route import (
+    Conditions,
+)
 
 
 def formed(seed: int, nodes: int, seconds: float) -> Mesh:

@@ -6,7 +6,12 @@ from gossipnet.identity.peer import Peer
 from gossipnet.ids import node_id
 from gossipnet.protocol.effects import CloseLink, Commit, Dial, Send, StoredRecord
 from gossipnet.sim.machine import Machine
-from gossipnet.sim.network import Conditions, Network
+from gossipnet.sim.network import (
+    Network,
+)
+from gossipnet.sim.route import (
+    Conditions,
+)
 from gossipnet.sim.world import World
 
 

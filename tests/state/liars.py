@@ -12,10 +12,14 @@ from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.ids import LogId
 from gossipnet.state import record
+from gossipnet.state.body import (
+    Body,
+    decode_body_untrusted,
+    encode_body,
+)
 from gossipnet.state.check import check_operations
 from gossipnet.state.operations import (
     AnyOperation,
-    Body,
     Delete,
     Expire,
     GroupAck,
@@ -41,8 +45,6 @@ from gossipnet.state.operations import (
     StreamDelete,
     StreamTop,
     StreamTrim,
-    decode_body_untrusted,
-    encode_body,
 )
 from gossipnet.state.record import Record
 

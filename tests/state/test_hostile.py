@@ -14,10 +14,13 @@ from gossipnet.errors import RemoteProtocolError, StoreError
 from gossipnet.identity.founding import admit, expand
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.state import record, waiting
+from gossipnet.state.body import (
+    Body,
+    encode_body,
+)
 from gossipnet.state.errors import NotPermitted, TooLarge
 from gossipnet.state.operations import (
     AnyOperation,
-    Body,
     Delete,
     HashDelete,
     HashIncrement,
@@ -31,7 +34,6 @@ from gossipnet.state.operations import (
     ScoreSet,
     Set,
     SetAdd,
-    encode_body,
 )
 from gossipnet.state.replica import AppliedRecord, Replica, Status
 

@@ -8,9 +8,14 @@ from sites import Sites, every_order
 from test_revoked_records import deliver, revoke
 
 from gossipnet.errors import RemoteProtocolError
+from gossipnet.state.body import (
+    Body,
+)
 from gossipnet.state.check import check_operations
 from gossipnet.state.errors import NotASketch, WrongType
-from gossipnet.state.operations import Body, SketchAdd
+from gossipnet.state.operations import (
+    SketchAdd,
+)
 from gossipnet.state.record import Record
 from gossipnet.state.types import loglog
 from gossipnet.state.types.entry import HYPERLOGLOG

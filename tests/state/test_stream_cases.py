@@ -6,17 +6,19 @@ from sites import Sites, every_order
 from test_revoked_records import deliver, revoke
 
 from gossipnet.errors import RemoteProtocolError
+from gossipnet.state.body import (
+    Body,
+    decode_body_untrusted,
+    encode_body,
+)
 from gossipnet.state.check import check_operations
 from gossipnet.state.errors import StreamFull, TooSmallId, WrongType
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.operations import (
-    Body,
     GroupAck,
     GroupCreate,
     StreamAdd,
     StreamTop,
-    decode_body_untrusted,
-    encode_body,
 )
 from gossipnet.state.record import Record
 
