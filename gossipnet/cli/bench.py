@@ -62,8 +62,10 @@ def _execute(arguments: argparse.Namespace) -> int:
                     continue
                 rows[kind] = _KINDS[kind](client, arguments, prefix, others)
         finally:
-            for key in client.keys(prefix + "*"):
-                client.delete(key)
+            # Ctrl-C leaves a connection of which nobody knows what it answers next.
+            with open_client(arguments, timeout=60.0) as other:
+                for key in other.keys(prefix + "*"):
+                    other.delete(key)
     if arguments.json:
         put_json({"members": others + 1, "size": arguments.size, "results": rows})
         return 0

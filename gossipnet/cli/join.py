@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gossipnet.cli.init import add_name, node_name
 from gossipnet.cli.options import Command, home_of, settings_of, suggestion
+from gossipnet.cli.progress import Waiting
 from gossipnet.cli.terminal import next_step, put_json, say
 from gossipnet.config import Settings, join_address, split_address
 from gossipnet.errors import NotFound, UsageError, UserError
@@ -151,8 +152,22 @@ def enrol_now(
     from gossipnet.io.enrol import enrol
 
     secret = read_mesh_secret(home.path, settings.mesh_secret)
-    asking = partial(enrol, exact=exact, pq=settings.pq)
-    node: NodeIdentity = trio.run(asking, home, token, name, addresses, say, secret)
+    waiting = Waiting(after=0.0)
+
+    def tell(line: str) -> None:
+        waiting.end()
+        say(line)
+
+    asking = partial(
+        enrol,
+        exact=exact,
+        pq=settings.pq,
+        trying=lambda address: waiting(f"asking {address}"),
+    )
+    try:
+        node: NodeIdentity = trio.run(asking, home, token, name, addresses, tell, secret)
+    finally:
+        waiting.end()
     if node.name != name:
         say(f"a member is called {name} already, so this node is {node.name}")
     return node

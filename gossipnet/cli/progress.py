@@ -1,5 +1,6 @@
-"""A progress bar on standard error, for people only."""
+"""What is under way, as a bar or a line on standard error, for people only."""
 
+import shutil
 import sys
 import time
 
@@ -47,6 +48,37 @@ class Bar:
         if self._unit != "bytes":
             return f"{count:,.0f} {self._unit}"
         return told_bytes(count)
+
+
+class Waiting:
+    """Says after a second for what a command waits; nothing where nobody looks.
+
+    Args:
+      after: Seconds until it says so.
+    """
+
+    def __init__(self, after: float = 1.0) -> None:
+        self._began = time.monotonic()
+        self._after = after
+        self._open = False
+
+    def __call__(self, what: str) -> None:
+        """Show ``what``, and for how long it has been so."""
+        seconds = time.monotonic() - self._began
+        if seconds < self._after or not sys.stderr.isatty():
+            return
+        self._open = True
+        room = shutil.get_terminal_size().columns - 1  # a line that wraps could not be replaced
+        text = f"{seconds:3.0f} s  {what}"[:room]
+        sys.stderr.write(f"\r{text}\x1b[K")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._open:
+            self._open = False
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 def told_bytes(count: float) -> str:

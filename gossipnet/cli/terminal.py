@@ -1,6 +1,7 @@
 """How commands write: data to standard output, talk to standard error, colour only for people."""
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
@@ -108,16 +109,32 @@ def put_table(
 ) -> None:
     """Columns as wide as their widest cell, two spaces apart.
 
+    On a terminal that is narrower the last columns are left out, and said to be; a pipe gets all.
+
     Args:
       heads: Column names.
       rows: Cells; control characters must be gone already.
       tints: Colour by the text of a cell.
     """
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
+    shown = _fitting(widths)
     for row in (heads, *rows):
         cells = []
-        for cell, width in zip(row, widths, strict=True):
+        for cell, width in zip(row[:shown], widths[:shown], strict=True):
             tint = (tints or {}).get(cell)
             padding = " " * (width - len(cell))
             cells.append((colour(cell, tint) if tint else cell) + padding)
         put("  ".join(cells).rstrip())
+    if shown < len(heads):
+        say(f"left out: {', '.join(heads[shown:])}; a wider terminal, a pipe and --json have them")
+
+
+def _fitting(widths: Sequence[int]) -> int:
+    """How many columns fit, the first two at least."""
+    if not sys.stdout.isatty():
+        return len(widths)
+    room = shutil.get_terminal_size().columns
+    shown = len(widths)
+    while shown > 2 and sum(widths[:shown]) + 2 * (shown - 1) > room:
+        shown -= 1
+    return shown

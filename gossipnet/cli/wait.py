@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gossipnet.cli.connection import open_client
 from gossipnet.cli.durations import parse_duration, told
 from gossipnet.cli.options import Command, add_socket, suggestion
+from gossipnet.cli.progress import Waiting
 from gossipnet.cli.terminal import next_step, plain, put_json, say
 from gossipnet.errors import DaemonNotRunning, TimedOut
 
@@ -49,17 +50,11 @@ def _count(written: str) -> int:
 def _execute(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     end = began + arguments.timeout
-    missing = "no daemon answers"
-    while True:
-        try:
-            with open_client(arguments, timeout=max(0.5, end - time.monotonic())) as client:
-                while missing := _missing(arguments, client):
-                    _pause(end, missing)
-        except DaemonNotRunning as error:
-            missing = str(error)
-            _pause(end, missing)
-            continue
-        break
+    waiting = Waiting()
+    try:
+        _until(arguments, end, waiting)
+    finally:
+        waiting.end()
     seconds = time.monotonic() - began
     if arguments.json:
         put_json({"ok": True, "waited_s": round(seconds, 3)})
@@ -69,7 +64,19 @@ def _execute(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _pause(end: float, missing: str) -> None:
+def _until(arguments: argparse.Namespace, end: float, waiting: Waiting) -> None:
+    while True:
+        try:
+            with open_client(arguments, timeout=max(0.5, end - time.monotonic())) as client:
+                while missing := _missing(arguments, client):
+                    _pause(end, missing, waiting)
+                return
+        except DaemonNotRunning as error:
+            _pause(end, str(error), waiting)
+
+
+def _pause(end: float, missing: str, waiting: Waiting) -> None:
+    waiting(missing)
     left = end - time.monotonic()
     if left <= 0:
         raise TimedOut(f"it is not as you asked: {missing}")
@@ -86,7 +93,11 @@ def _missing(arguments: argparse.Namespace, client: "Client") -> str:
         if alive < arguments.members:
             return f"{alive} of {arguments.members} members are alive"
     if arguments.converged and not status.get("converged"):
-        return "this node is behind the others"
+        sync = status.get("sync") or {}
+        done, wanted = sync.get("received") or 0, sync.get("wanted") or 0
+        return "this node is behind the others" + (
+            f": {done} of {wanted} records" if wanted else ""
+        )
     for key in arguments.key or ():
         if not client.call("EXISTS", os.fsencode(key)):
             return f"there is no key {plain(os.fsencode(key))!r}"

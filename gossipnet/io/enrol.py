@@ -41,6 +41,7 @@ async def enrol(
     *,
     exact: bool = True,
     pq: str = "prefer",
+    trying: Callable[[str], None] = lambda _address: None,
 ) -> NodeIdentity:
     """Get a certificate with a token, and keep it in ``home``.
 
@@ -53,6 +54,7 @@ async def enrol(
       secret: The mesh's, if it has one; kept in ``home`` too.
       exact: Rather be refused than get another name, should it be taken.
       pq: ``off``, ``prefer`` or ``require`` the hybrid handshake.
+      trying: Takes each address before it is asked, which may be seconds before it answers.
 
     Raises:
       TokenError: The token is not whole, foreign, expired or used.
@@ -84,6 +86,7 @@ async def enrol(
             pq=PostQuantum(pq),
             entropy=os.urandom,
         )
+        trying(target)
         try:
             joined = await _ask(target, joiner)
         except _Passed as error:
