@@ -46,6 +46,12 @@ class Settings(NamedTuple):
       key_command: Prints the node's key file, in place of ``identity.key``; None: no command.
       pq: Hybrid post-quantum handshakes: ``off``, ``prefer`` or ``require``.
       max_clients: Most connections the local socket serves at once.
+      limits_key: Bytes of the longest key that clients of the socket may write.
+      limits_value: Bytes of the largest value that they may write.
+      limits_batch: Bytes that one command or one transaction of theirs may write.
+      limits_query_buffer: Bytes of one command that are kept until it is complete.
+      limits_output_buffer: Bytes of replies that are kept for a client that does not read.
+      limits_memory: Bytes of memory above which writes that add are refused; 0: no limit.
       readonly_socket: A second local socket, whose clients only read; None: none.
       readonly_mode: Permission bits of its file: who may write the file may connect.
       readonly_group: Name of the group that its file is given to, or empty.
@@ -64,6 +70,12 @@ class Settings(NamedTuple):
     log_level: str = "info"
     log_format: str = "text"
     max_clients: int = 1000
+    limits_key: int = 64 << 10
+    limits_value: int = 1 << 20
+    limits_batch: int = 1 << 20
+    limits_query_buffer: int = 1 << 20
+    limits_output_buffer: int = 32 << 20
+    limits_memory: int = 0
     pq: str = "prefer"
     key_command: str | None = None
     mesh_secret: Path | None = None
@@ -133,7 +145,7 @@ def load(flags: Mapping[str, object], env: Mapping[str, str]) -> Settings:
 
 
 def _dotted(name: str) -> str:
-    return name.replace("log_", "log.").replace("blob_", "blob.")
+    return name.replace("log_", "log.").replace("blob_", "blob.").replace("limits_", "limits.")
 
 
 # In the file, names before the dot are tables.

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT_PORT = 7117
+MEMORY_LEAST = 64 << 20
+"""A node without keys takes 25 to 45 MiB."""
+_PROTOCOL = ", the most that the protocol can carry"
 
 
 def split_address(written: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
@@ -151,6 +154,34 @@ def _bytes(value: object) -> int:
     raise ValueError(f'is {value!r}: write a number of bytes, or "10GiB"')
 
 
+def _size(least: int, most: int, why: str = "") -> Callable[[object], int]:
+    """Bytes between two bounds; ``why`` says what the upper one is."""
+
+    def check(value: object) -> int:
+        size = _bytes(value)
+        if least <= size <= most:
+            return size
+        raise ValueError(f"is {value!r}: give {_shown(least)} to {_shown(most)}{why}")
+
+    return check
+
+
+def _memory_limit(value: object) -> int:
+    size = _bytes(value)
+    if size and size < MEMORY_LEAST:
+        raise ValueError(
+            f"is {value!r}: a node needs {_shown(MEMORY_LEAST)} at least; 0 sets no limit"
+        )
+    return size
+
+
+def _shown(size: int) -> str:
+    for bits, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size and not size % (1 << bits):
+            return f"{size >> bits} {unit}"
+    return f"{size} bytes" if size != 1 else "1 byte"
+
+
 def _seconds(value: object) -> float:
     if isinstance(value, str):
         try:
@@ -172,6 +203,12 @@ CHECKS: dict[str, Callable[[object], Any]] = {
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),
     "max_clients": _client_count,
+    "limits_key": _size(1, 64 << 10, _PROTOCOL),
+    "limits_value": _size(1, 1 << 20, _PROTOCOL),
+    "limits_batch": _size(1 << 10, 1 << 20, _PROTOCOL),
+    "limits_query_buffer": _size(64 << 10, 1 << 20, _PROTOCOL),
+    "limits_output_buffer": _size(1 << 20, 1 << 30),
+    "limits_memory": _memory_limit,
     "key_command": _command,
     "pq": _one_of("off", "prefer", "require"),
     "mesh_secret": _path,

@@ -19,13 +19,16 @@ import gossipnet
 from gossipnet import ids
 from gossipnet.config import Settings
 from gossipnet.errors import UserError
+from gossipnet.io.backlog import Backlog
 from gossipnet.io.client_server import ClientServer
 from gossipnet.io.doors import read_only
 from gossipnet.io.idlememory import settle_memory
 from gossipnet.io.logs import LogWriter, log_event, set_level, start_logging, stop_logging
+from gossipnet.io.memory_limit import Usage, watch_memory
 from gossipnet.io.sole import sole_error
 from gossipnet.io.supervisor import Supervisor
 from gossipnet.node import GRACE_SECONDS, Node, run_node, stop
+from gossipnet.resp.pressure import Caps
 
 Suggest = Callable[[str], str]
 Reread = Callable[[], Settings]
@@ -136,6 +139,10 @@ async def _serve(
             durability=settings.durability,
             readonly=readonly,
         )
+        server.service.pressure.allow(_caps(settings))
+        server.look = Backlog(node.engine, server.service.pressure).look
+        node.driver.more_status["pressure"] = server.service.pressure.status
+        nursery.start_soon(watch_memory, server.service.pressure, Usage())
         if node.blobs is not None:
             server.service.fetch_chunks = node.blobs.fetch
         server.service.notify(settings.notify_keyspace_events)
@@ -148,6 +155,10 @@ async def _serve(
         await ending.wait()
         await stop(node, trio.current_time() + GRACE_SECONDS)
         nursery.cancel_scope.cancel()
+
+
+def _caps(settings: Settings) -> Caps:
+    return Caps(*(getattr(settings, f"limits_{name}") for name in Caps._fields))
 
 
 def _told(node: Node) -> str:

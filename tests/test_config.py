@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from gossipnet.config import SOCKET_PATH_LIMIT, home_path, join_address, load, split_address
+from gossipnet.config import (
+    SOCKET_PATH_LIMIT,
+    Settings,
+    home_path,
+    join_address,
+    load,
+    split_address,
+)
 from gossipnet.errors import ConfigError
+from gossipnet.resp.pressure import Caps
 
 
 def refused(home: Path, env: dict[str, str] | None = None, **flags: object) -> str:
@@ -40,6 +48,18 @@ def test_flags_win_over_environment_over_file(tmp_path: Path) -> None:
     assert settings.join == ("one:7117", "two:9")
     assert (settings.log_level, settings.log_format) == ("debug", "json")
     assert settings.max_clients == 5
+
+
+def test_no_limit_may_be_above_what_the_protocol_carries(tmp_path: Path) -> None:
+    written = {name: str(value) for name, value in Caps()._asdict().items()}
+    env = {f"GOSSIPNET_LIMITS_{name.upper()}": value for name, value in written.items()}
+    settings = load({"home": str(tmp_path)}, env)
+    for name, value in Caps()._asdict().items():
+        assert getattr(settings, f"limits_{name}") == value
+        assert Settings._field_defaults[f"limits_{name}"] == value
+        if name in ("key", "value", "batch", "query_buffer"):
+            one_more = {f"GOSSIPNET_LIMITS_{name.upper()}": str(value + 1)}
+            assert "the most that the protocol can carry" in refused(tmp_path, one_more)
 
 
 def test_lists_in_the_environment_are_separated_by_commas(tmp_path: Path) -> None:
@@ -101,6 +121,13 @@ def test_a_slip_in_a_variable_is_refused_and_a_foreign_one_is_not(tmp_path: Path
         (b"advertise = [1]\n", "is not a list of addresses"),
         (b'advertise = ["0.0.0.0:0"]\n', "cannot be dialled"),
         (b"socket = 3\n", "is not a path"),
+        (b"limits.key = 65537\n", "limits.key is 65537: give 1 byte to 64 KiB, the most that the"),
+        (b"limits.value = '2MiB'\n", "limits.value is '2MiB': give 1 byte to 1 MiB, the most"),
+        (b"limits.batch = 10\n", "limits.batch is 10: give 1 KiB to 1 MiB, the most that the"),
+        (b"limits.query_buffer = 1\n", "limits.query_buffer is 1: give 64 KiB to 1 MiB"),
+        (b"limits.output_buffer = 1\n", "limits.output_buffer is 1: give 1 MiB to 1 GiB"),
+        (b"limits.memory = '1MiB'\n", "is '1MiB': a node needs 64 MiB at least; 0 sets no limit"),
+        (b"[limits]\nmemroy = 1\n", "limits.memroy is not a setting: did you mean limits.memory?"),
         (b"[limits]\nclients = true\n", "limits.clients is True: give a whole number"),
         (b"[log]\nlevel = 'warn'\n", "did you mean warning?"),
     ],

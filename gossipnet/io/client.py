@@ -8,7 +8,7 @@ import socket
 from collections import deque
 from typing import Protocol
 
-from gossipnet.resp.limits import HELD_BYTES, OUTPUT_BYTES, RECEIVE_BYTES, WAITING_COMMANDS
+from gossipnet.resp.limits import HELD_BYTES, RECEIVE_BYTES, WAITING_COMMANDS
 from gossipnet.resp.replies import encode_error, frames
 from gossipnet.resp.session import Session
 
@@ -16,7 +16,13 @@ _SEND_BYTES = 256 * 1024
 
 
 class ClientOwner(Protocol):
-    """What a client tells its server."""
+    """What a client tells its server.
+
+    Attributes:
+      slow: The disk is behind: who waits for it is not read meanwhile.
+    """
+
+    slow: bool
 
     def client_changed(self, client: "Client") -> None:
         """What it waits for may be another thing now."""
@@ -46,6 +52,7 @@ class Client:
     __slots__ = (
         "_held",
         "_held_bytes",
+        "_most",
         "_owner",
         "_unsent",
         "closed",
@@ -64,6 +71,7 @@ class Client:
         self.events = 0
         self.stuck_since: float | None = None
         self._owner = owner
+        self._most = session.service.pressure.caps.output_buffer
         self._unsent = bytearray()
         self._held: deque[tuple[int, bytes]] = deque()
         self._held_bytes = 0
@@ -78,15 +86,16 @@ class Client:
     def paused(self) -> bool:
         """Whether it has to read, or the disk to write, before more of its commands are run."""
         return (
-            len(self._unsent) > OUTPUT_BYTES
+            len(self._unsent) > self._most
             or self._held_bytes > HELD_BYTES
+            or (self._owner.slow and len(self._held) > 0)
             or (self.session.blocked and self.session.waiting > WAITING_COMMANDS)
         )
 
     @property
     def overfull(self) -> bool:
         """Whether it has more unsent than it may."""
-        return len(self._unsent) > OUTPUT_BYTES
+        return len(self._unsent) > self._most
 
     @property
     def wants_to_write(self) -> bool:
@@ -210,7 +219,7 @@ class Client:
         """
         if self.closed:
             return
-        if len(self._unsent) + self._held_bytes > OUTPUT_BYTES:
+        if len(self._unsent) + self._held_bytes > self._most:
             self._owner.client_failed(self, "clients_too_slow")
             return
         if self._held:

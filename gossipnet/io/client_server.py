@@ -13,6 +13,7 @@ import selectors
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -51,6 +52,8 @@ class ClientServer:
 
     Attributes:
       service: What the clients share.
+      slow: See `ClientOwner`.
+      look: Sees how far the disk is behind; whether clients are to be slowed.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class ClientServer:
         self.service.audit.say = log_event
         self.service.extra_status = driver.status_extra
         self.service.left = self.service.said = driver.flush
+        self.slow = False
+        self.look: Callable[[], bool] = bool
         self._selector: selectors.BaseSelector
         self._doors: Doors
         self._accept_at = 0.0
@@ -212,7 +217,11 @@ class ClientServer:
     def _serve(self, client: Client) -> None:
         """One slice for one client."""
         session = client.session
-        if client.closed or client.paused:
+        if client.closed:
+            return
+        if client.paused:  # perhaps since another one wrote
+            self.service.counters["writers_slowed"] += self.slow
+            self._settle(client)
             return
         if session.unfinished or (client.receive() and not session.blocked):
             self._answer(client, *session.run())
@@ -228,6 +237,7 @@ class ClientServer:
             client.reply(out, -1, 0, 0)
             return
         self._wrote = True
+        self.slow = self.look()
         engine = self._driver.engine
         ticket, committed = engine.ticket(), engine.committed
         full = self._driver.full_disk
@@ -258,6 +268,7 @@ class ClientServer:
 
     def _committed(self, number: int) -> None:
         """A commit is on disk: the replies that waited for it may go."""
+        self.slow = self.look()
         waiting = self._waiting
         while waiting and waiting[0][0] <= number:
             client = waiting.popleft()[1]

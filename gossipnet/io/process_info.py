@@ -15,7 +15,7 @@ def process_info(socket: str) -> Mapping[str, Mapping[str, Any]]:
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    memory = _resident_bytes() or peak
+    memory = resident_bytes() or peak
     return {
         "Server": {"process_id": os.getpid(), "unix_socket": socket},
         "Memory": {
@@ -31,7 +31,7 @@ def process_info(socket: str) -> Mapping[str, Mapping[str, Any]]:
     }
 
 
-def _resident_bytes() -> int:
+def resident_bytes() -> int:
     """What the process holds now, 0 where the system does not tell."""
     try:
         with open("/proc/self/statm", "rb") as statm:

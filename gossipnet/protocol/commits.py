@@ -62,6 +62,11 @@ class Commits:
         """Whether so much waits for the disk that nothing more should be taken from peers."""
         return self._under_way + self._waiting_bytes > CONGESTED_BYTES
 
+    @property
+    def backlog(self) -> int:
+        """Bytes of records that wait for the disk, own ones that wait for their turn included."""
+        return self._under_way + self._waiting_bytes + self._replica.unstored_bytes
+
     # -- what is to be stored ------------------------------------------------------------------
 
     def foreign(self, records: Iterable[AppliedRecord]) -> None:

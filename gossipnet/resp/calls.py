@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from gossipnet.resp.catalogue import REFUSED, TABLE
-from gossipnet.resp.limits import COMMAND_BYTES, QUEUED_BYTES
 from gossipnet.resp.parser import Oversized
 from gossipnet.resp.replies import CommandError
 from gossipnet.resp.table import Command
@@ -44,7 +43,7 @@ def command_of(session: "Session", args: list[bytes]) -> Command:
     if type(args) is Oversized:
         raise CommandError(
             f"ERR '{shown(args[1])}' is refused: with all its arguments it is larger than "
-            f"{COMMAND_BYTES} bytes, the most one command may have"
+            f"{session.service.pressure.caps.query_buffer} bytes, the most one command may have"
         )
     name = args[0].lower()
     command = TABLE.get(name)
@@ -84,8 +83,8 @@ def check_readable(may_read: Callable[[bytes], bool], keys: Iterable[bytes]) -> 
             )
 
 
-def queue(transaction: Transaction, command: Command, args: list[bytes]) -> str:
-    """Keep a command for EXEC.
+def queue(transaction: Transaction, command: Command, args: list[bytes], most: int) -> str:
+    """Keep a command for EXEC, of ``most`` bytes in all.
 
     Raises:
       CommandError: It may not be in a transaction, or there is no more room.
@@ -93,9 +92,9 @@ def queue(transaction: Transaction, command: Command, args: list[bytes]) -> str:
     if "no-multi" in command.flags:
         raise CommandError("ERR Command not allowed inside a transaction")
     transaction.size += sum(map(len, args)) + 16 * len(args)
-    if transaction.size > QUEUED_BYTES:
+    if transaction.size > most:
         raise CommandError(
-            f"ERR the transaction is larger than {QUEUED_BYTES} bytes, the most one record may hold"
+            f"ERR the transaction is larger than {most} bytes, the most one record may hold"
         )
     transaction.queue.append((command, args))
     return "QUEUED"

@@ -52,8 +52,8 @@ def _clients(service: "Service") -> Lines:
     }
 
 
-def _memory(_service: "Service") -> Lines:
-    return {"maxmemory": 0, "maxmemory_policy": "noeviction"}
+def _memory(service: "Service") -> Lines:
+    return {"maxmemory": service.pressure.caps.memory, "maxmemory_policy": "noeviction"}
 
 
 def _persistence(_service: "Service") -> Lines:

@@ -25,6 +25,9 @@ class Oversized(list[bytes]):
 class RequestParser:
     """Takes bytes in any pieces, gives one command after the other.
 
+    Args:
+      most: Bytes of one command; a larger one is read past.
+
     Attributes:
       buffered: Bytes held for a command that is not complete.
     """
@@ -33,6 +36,7 @@ class RequestParser:
         "_arguments",
         "_buffer",
         "_left",
+        "_most",
         "_need",
         "_position",
         "_size",
@@ -40,7 +44,8 @@ class RequestParser:
         "_toobig",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = COMMAND_BYTES) -> None:
+        self._most = most
         self._buffer = bytearray()
         self._position = 0  # parsed up to here
         self._need = 1  # no use to look before the buffer is this long
@@ -111,7 +116,7 @@ class RequestParser:
         if count > 0:
             self._left = count
             self._size = len(line) + 2
-            self._toobig = self._size + count * _SMALLEST > COMMAND_BYTES
+            self._toobig = self._size + count * _SMALLEST > self._most
         return []
 
     def _next_argument(self) -> list[bytes] | None:
@@ -125,7 +130,7 @@ class RequestParser:
         if length is None or not 0 <= length <= BULK_BYTES:
             raise ProtocolError("invalid bulk length")
         self._size += len(line) + length + 4
-        if self._size > COMMAND_BYTES:
+        if self._size > self._most:
             self._toobig = True
         end = self._position + length + 2
         if self._toobig:

@@ -14,7 +14,7 @@ from typing import Any
 
 import hiredis
 
-from gossipnet.resp.limits import RECEIVE_BYTES
+from gossipnet.resp.limits import COMMAND_BYTES, RECEIVE_BYTES
 from gossipnet.resp.parser import ProtocolError, RequestParser
 
 # Four digits make hiredis reserve 80 kB at most, at each of the nine levels it can nest.
@@ -99,10 +99,10 @@ class RequestReader:
 
     __slots__ = ("_fast", "_parser", "error")
 
-    def __init__(self, fast: GuardedHiredis) -> None:
+    def __init__(self, fast: GuardedHiredis, most: int = COMMAND_BYTES) -> None:
         self.error: ProtocolError | None = None
         self._fast = fast
-        self._parser = RequestParser()
+        self._parser = RequestParser(most)
 
     @property
     def buffered(self) -> int:

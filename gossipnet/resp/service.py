@@ -14,9 +14,9 @@ from gossipnet.resp.blocking import RECEIPTS, Blocked, Blocking
 from gossipnet.resp.catalogue import TABLE
 from gossipnet.resp.channels import Channels
 from gossipnet.resp.glob import matcher
-from gossipnet.resp.limits import COMMAND_BYTES
 from gossipnet.resp.notifications import Notifications
 from gossipnet.resp.port import MeshPort
+from gossipnet.resp.pressure import Pressure
 from gossipnet.resp.reader import GuardedHiredis
 from gossipnet.resp.replies import Push, encode
 from gossipnet.resp.session import Session
@@ -59,6 +59,7 @@ class Service:
       channels: Who of the clients hears what.
       blocking: Clients that wait for something.
       tracking: Clients that cache.
+      pressure: Why writes are refused.
       slow: Commands that took long.
       audit: Who was connected, and what they did beside reading and writing keys.
       clock: Monotonic seconds, to measure with.
@@ -86,6 +87,7 @@ class Service:
         self.max_clients = max_clients
         self.sessions: dict[int, Session] = {}
         self.counters: Counter[str] = Counter()
+        self.pressure = Pressure(self.counters)
         self.info: Callable[[], Mapping[str, Mapping[str, Any]]] = _nothing
         self.fetch_chunks: Callable[[bytes, Sequence[bytes]], int] | None = None
         self.extra_status: Callable[[], Mapping[str, Any]] = _nothing
@@ -136,11 +138,11 @@ class Service:
             b"bind": b"",
             b"databases": b"1",
             b"maxclients": b"%d" % self.max_clients,
-            b"maxmemory": b"0",
+            b"maxmemory": b"%d" % self.pressure.caps.memory,
             b"maxmemory-policy": b"noeviction",
             b"notify-keyspace-events": self.notifications.flags.encode(),
             b"port": b"0",
-            b"proto-max-bulk-len": b"%d" % COMMAND_BYTES,
+            b"proto-max-bulk-len": b"%d" % self.pressure.caps.query_buffer,
             b"requirepass": b"",
             b"save": b"",
             b"slowlog-log-slower-than": b"%d" % (SLOWER_THAN * 1e6),

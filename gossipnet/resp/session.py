@@ -129,7 +129,7 @@ class Session:
         self.backlog: Callable[[], int] = int
         self.descriptor = -1
         self.last = ""
-        self._reader = RequestReader(service.fast)
+        self._reader = RequestReader(service.fast, service.pressure.caps.query_buffer)
         self._commands: Iterator[list[bytes]] = iter(())
         self._left = 0
         self._out: list[bytes] | None = None
@@ -179,6 +179,7 @@ class Session:
         began = clock()
         put = out.append
         lookup = LOOKUP.get
+        guard = service.pressure.guard
         first_write = -1
         cost, size = SLICE_COST, 0
         done = writes = 0
@@ -206,6 +207,8 @@ class Session:
                     first_write = len(out)
                     self.wrote = True
             try:
+                if guard is not None:
+                    guard(command, args)
                 reply = command.run(self, args)
             except CommandError as error:
                 put(encode_error(error.text))
@@ -321,9 +324,11 @@ class Session:
         command = command_of(self, args)
         if self.caller.readonly or "admin" in command.flags:
             self.service.audit.judge(self, command, args)
+        if self.service.pressure.guard is not None:
+            self.service.pressure.guard(command, args)
         transaction = self.transaction
         if transaction is not None and command.name not in _NEVER_QUEUED:
-            return queue(transaction, command, args)
+            return queue(transaction, command, args, self.service.pressure.caps.batch)
         self._wrote = command.writes
         return self.perform(command, args)
 

@@ -53,6 +53,7 @@ class Command:
       group: Of the manual, such as ``string``; set when the table is put together.
       least, most: How many words it may have.
       writes: Its reply waits until what was written is on disk.
+      adds: It is refused when memory is short; Redis's ``denyoom``.
     """
 
     name: str
@@ -69,12 +70,14 @@ class Command:
     least: int = field(init=False)
     most: int = field(init=False)
     writes: bool = field(init=False)
+    adds: bool = field(init=False)
     run: Handler = field(init=False)
 
     def __post_init__(self) -> None:
         self.least = abs(self.arity)
         self.most = self.arity if self.arity > 0 else _UNBOUNDED
         self.writes = "write" in self.flags or "commits" in self.flags
+        self.adds = "denyoom" in self.flags
         self.run = self.handler or _not_run
         if self.cost > 1:
             self.run = _measured(self.run)

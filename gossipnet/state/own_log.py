@@ -58,6 +58,7 @@ class OwnLog:
       certificate: What it may write.
       barred: Why nothing may be written any more, or empty.
       loading: Nothing may be written yet.
+      sealed_bytes: Of records that `seal` has not handed out.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class OwnLog:
         self.certificate = trust.verify_past_chain(chain)
         self._batch: Batch | None = None
         self._sealed: list[AppliedRecord] = []
+        self.sealed_bytes = 0
         self.barred = ""
         self.loading = False
 
@@ -162,6 +164,7 @@ class OwnLog:
         host.counters["records_written"] += 1
         host.counters["operations_written"] += len(batch.operations)
         self._sealed.append(AppliedRecord(log.id, batch.seq, sealed.data))
+        self.sealed_bytes += len(sealed.data)
 
     def begin(self) -> None:
         """Write the record that opens the log, if there is none yet."""
@@ -180,6 +183,7 @@ class OwnLog:
         """Seal what waits and hand out all own records since the last call, in order."""
         self.close_batch()
         sealed, self._sealed = self._sealed, []
+        self.sealed_bytes = 0
         return sealed
 
     def open_epoch(self, epoch: int) -> None:

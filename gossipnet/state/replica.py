@@ -171,6 +171,11 @@ class Replica(Imaged):
         """Whether anything waits to be sealed or handed out."""
         return self._own.dirty
 
+    @property
+    def unstored_bytes(self) -> int:
+        """Bytes of own records that `seal` has not handed out."""
+        return self._own.sealed_bytes
+
     def seal(self, wall: float) -> list[AppliedRecord]:
         """Sign what waits and hand out all own records since the last call, in order."""
         return self._own.seal()

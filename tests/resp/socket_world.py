@@ -10,6 +10,7 @@ from resp_world import LoneMesh, request
 
 from gossipnet.io.client_server import ClientServer
 from gossipnet.io.fulldisk import FullDisk
+from gossipnet.resp.pressure import Caps
 
 
 class HandDriver:
@@ -46,9 +47,12 @@ class HandDriver:
 
 
 @asynccontextmanager
-async def serving(path: Path, driver: HandDriver, most: int = 100) -> AsyncIterator[ClientServer]:
+async def serving(
+    path: Path, driver: HandDriver, most: int = 100, *, caps: Caps | None = None
+) -> AsyncIterator[ClientServer]:
     async with trio.open_nursery() as nursery:
         server = ClientServer(driver, path, most)
+        server.service.pressure.allow(caps or Caps())
         await nursery.start(server.run)
         nursery.start_soon(driver.run)
         yield server

@@ -18,6 +18,9 @@ from gossipnet.errors import HomeError
 from gossipnet.io import client, client_server, doors
 from gossipnet.io.client_server import ClientServer
 from gossipnet.io.local_socket import Peer, peer_of
+from gossipnet.resp.pressure import Caps
+
+SMALL = Caps(output_buffer=500_000)
 
 
 @pytest.fixture
@@ -242,11 +245,10 @@ async def test_garbage_ends_its_client_alone(path: Path) -> None:
 async def test_a_client_that_never_reads_is_cut_off(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "OUTPUT_BYTES", 500_000)
     monkeypatch.setattr(client_server, "STALLED_SECONDS", 0.05)
     driver = HandDriver()
     driver.engine.keyspace.set(b"k", b"v" * 100_000)
-    async with serving(path, driver) as server, await connect(path) as deaf:
+    async with serving(path, driver, caps=SMALL) as server, await connect(path) as deaf:
         with suppress(trio.BrokenResourceError):
             while True:
                 await deaf.send_all(request("GET", "k") * 100)
@@ -254,24 +256,18 @@ async def test_a_client_that_never_reads_is_cut_off(
         assert await asked(path, "PING", size=7) == b"+PONG\r\n"
 
 
-async def test_a_client_that_reads_slowly_gets_everything(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "OUTPUT_BYTES", 500_000)
+async def test_a_client_that_reads_slowly_gets_everything(path: Path) -> None:
     driver = HandDriver()
     driver.engine.keyspace.set(b"k", b"v" * 100_000)
     one = b"$100000\r\n" + b"v" * 100_000 + b"\r\n"
-    async with serving(path, driver), await connect(path) as stream:
+    async with serving(path, driver, caps=SMALL), await connect(path) as stream:
         await stream.send_all(request("GET", "k") * 100)
         for _each in range(100):
             assert await receive(stream, len(one)) == one
 
 
-async def test_a_watcher_that_never_reads_is_cut_off(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "OUTPUT_BYTES", 500_000)
-    async with serving(path, HandDriver()) as server:
+async def test_a_watcher_that_never_reads_is_cut_off(path: Path) -> None:
+    async with serving(path, HandDriver(), caps=SMALL) as server:
         deaf = await connect(path)
         await deaf.send_all(request("GOSSIP", "WATCH", "*"))
         assert await receive(deaf, 5) == b"+OK\r\n"

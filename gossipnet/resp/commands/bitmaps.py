@@ -42,6 +42,8 @@ def _grown(session: "Session", key: bytes, bit: int) -> bytearray:
     size = max(len(value), bit // 8 + 1)
     if size > VALUE_MAX:
         raise CommandError(_TOO_LONG)
+    if size > len(value):
+        session.service.pressure.check_growth(size)
     return bytearray(value.ljust(size, b"\0"))
 
 

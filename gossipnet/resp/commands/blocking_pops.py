@@ -124,7 +124,7 @@ def _bzmpop(session: "Session", args: list[bytes]) -> Reply:
     return _wait(keys, attempt, until)
 
 
-_WRITE = "write noscript blocking"
+_WRITE, _MOVE = "write noscript blocking", "write denyoom noscript blocking"
 _KEYS = (1, -2, 1)
 _COUNTED = (3, NUMBERED, 1)
 _TWO = (1, 2, 1)
@@ -141,9 +141,9 @@ LIST_ROWS = [
             "timeout numkeys key [key ...] LEFT | RIGHT [COUNT count]",
             "LMPOP, as soon as one of the lists has elements.", "7.0.0", _WRITE, _COUNTED),
     Command("blmove", _blmove, 6, "source destination LEFT | RIGHT LEFT | RIGHT timeout",
-            "LMOVE, as soon as there is something to move.", "6.2.0", _WRITE, _TWO),
+            "LMOVE, as soon as there is something to move.", "6.2.0", _MOVE, _TWO),
     Command("brpoplpush", _brpoplpush, 4, "source destination timeout",
-            "RPOPLPUSH, as soon as there is something to move.", "2.2.0", _WRITE, _TWO),
+            "RPOPLPUSH, as soon as there is something to move.", "2.2.0", _MOVE, _TWO),
 ]
 SORTED_ROWS = [
     Command("bzpopmin", _pops_scored(highest=False), -3, "key [key ...] timeout",

@@ -172,6 +172,7 @@ def _append(session: "Session", args: list[bytes]) -> Reply:
     value = (session.keyspace.get(args[1]) or b"") + args[2]
     if len(value) > VALUE_MAX:
         raise CommandError(_TOO_LONG)
+    session.service.pressure.check_growth(len(value))
     if args[2] or not session.keyspace.exists(args[1]):
         session.keyspace.set(args[1], value, keep_ttl=True)
     return len(value)
@@ -202,6 +203,8 @@ def _setrange(session: "Session", args: list[bytes]) -> Reply:
         return len(value)
     if offset + len(piece) > VALUE_MAX:
         raise CommandError(_TOO_LONG)
+    if offset + len(piece) > len(value):
+        session.service.pressure.check_growth(offset + len(piece))
     value = value[:offset].ljust(offset, b"\0") + piece + value[offset + len(piece) :]
     session.keyspace.set(args[1], value, keep_ttl=True)
     return len(value)

@@ -37,6 +37,7 @@ def _exec(session: "Session", _args: list[bytes]) -> Reply:
         raise CommandError("EXECABORT Transaction discarded because of previous errors.")
     if changed:
         return NO_ARRAY
+    session.service.pressure.check_transaction(command for command, _args in transaction.queue)
     size = sum(len(word) + _PER_WORD for _command, args in transaction.queue for word in args)
     with session.keyspace.atomic(size):
         replies = [session.perform(command, args) for command, args in transaction.queue]
