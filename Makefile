@@ -4,6 +4,7 @@
 #   make test          formatting, types, layers, all tests, coverage
 #   make bench         figures, side by side with installed peers
 #   make soak fuzz     the long versions of the tests
+#   make release-check   what would be released: builds it twice, installs it from the package index, runs it
 #   make audit         known holes in what is installed here (asks for advisories, over the network)
 #   make clean         removes what these made
 
@@ -19,7 +20,7 @@ COVERAGE_FLOOR := 85
 ONCE ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint types layers tests bench soak fuzz audit clean
+.PHONY: help demo test lint types layers tests bench soak fuzz audit release-check clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -83,6 +84,23 @@ soak: $(VENV)/.installed-dev
 fuzz: $(VENV)/.installed-dev
 	GOSSIPNET_FUZZ=1 $(BIN)/python -m pytest -q --timeout=3600 -k 'fuzz or hostile or arbitrary'
 
+# The part of it that needs no network is tests/house/test_package.py. What is left in dist/ is what
+# was checked.
+release-check: $(VENV)/.installed-dev
+	rm -rf dist .release
+	export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) && \
+		$(BIN)/python -m hatchling build -d dist && \
+		mkdir -p .release/again && tar xzf dist/*.tar.gz -C .release --strip-components 1 && \
+		cd .release && ../$(BIN)/python -m hatchling build -d again
+	cd dist && for one in *; do cmp $$one ../.release/again/$$one || exit 1; done
+	$(PYTHON) -m venv .release/wheel && .release/wheel/bin/pip install --quiet --disable-pip-version-check dist/*.whl
+	.release/wheel/bin/pip check
+	cd /tmp && $(CURDIR)/.release/wheel/bin/gossipnet demo --once
+	$(PYTHON) -m venv .release/sdist && .release/sdist/bin/pip install --quiet --disable-pip-version-check "$$(ls dist/*.tar.gz)[all]"
+	.release/sdist/bin/pip check
+	cd /tmp && $(CURDIR)/.release/sdist/bin/gossipnet web --help > /dev/null && $(CURDIR)/.release/sdist/bin/gossipnet version
+	@rm -rf .release; cd dist && sha256sum *
+
 # In an environment of its own: nothing of it is needed to run or test. What bandit looks for, `make
 # lint` finds (ruff's S rules); this asks for published advisories, which takes a network.
 audit: $(VENV)/.installed-dev
@@ -91,5 +109,5 @@ audit: $(VENV)/.installed-dev
 	.audit/bin/pip-audit --no-deps --disable-pip -r .audit/installed.txt
 
 clean:
-	rm -rf $(VENV) .audit .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .audit .release .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
