@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from conftest import need
+
+from tests.needs import need
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
