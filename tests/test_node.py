@@ -10,7 +10,16 @@ import pytest
 import trio
 
 import gossipnet
-from gossipnet.errors import ConfigError, HomeError, JoinError, StoreError, TokenError, UserError
+from gossipnet import ids
+from gossipnet.errors import (
+    ConfigError,
+    HomeError,
+    JoinError,
+    NotFound,
+    StoreError,
+    TokenError,
+    UserError,
+)
 from gossipnet.identity.home import Home
 from gossipnet.io.enrol import enrol
 from gossipnet.io.seeds import read_seeds
@@ -224,6 +233,28 @@ async def test_a_place_that_answers_nothing_is_passed_over(home: Path, tmp_path:
                 lines.append,
             )
     assert lines[0] == "127.0.0.1:1: nobody listens there"
+
+
+@pytest.mark.parametrize("whole_id", [False, True])
+async def test_a_newcomer_that_never_showed_itself_can_be_revoked(
+    home: Path, tmp_path: Path, whole_id: bool
+) -> None:
+    """A machine may be stolen between joining and its first start: it is no member then."""
+    async with open_node(home, listen=ANY) as first:
+        with trio.fail_after(20):
+            folder = await newcomer(first, tmp_path / "second")
+            node_id = Home(folder).load().node_id
+            assert [row["name"] for row in first.members()] == ["founder"]
+            if whole_id:  # as another issuer would, which did not let it in
+                first.engine.standing.revoking.admitted = lambda: ()
+                with pytest.raises(NotFound):
+                    first.engine.revoke("second", "stolen")
+            row = first.engine.revoke(ids.text(node_id) if whole_id else "second", "stolen")
+            assert row["id"] == ids.text(node_id)
+            async with open_node(folder, listen=ANY) as second:
+                while not second.engine.status()["trust"]["own"]:  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+                assert not second.engine.peers()
 
 
 async def test_the_address_that_answered_is_kept(home: Path, tmp_path: Path) -> None:

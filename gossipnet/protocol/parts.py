@@ -248,6 +248,7 @@ class Parts:
         self.life.opening = self.standing.board.show
         self.life.forbidden = self.standing.revoking.refuses
         self.relay.reception.refusal = self.standing.revoking.refusal_of_key
+        self.standing.revoking.admitted = self.relay.reception.admitted
         self.standing.closes(self.life.close, self._cease)
         self.standing.rooting.changed = self._on_root
         forking = self.standing.forking

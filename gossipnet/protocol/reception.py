@@ -6,7 +6,7 @@ that it succeeded. Where the bytes come from is the caller's business.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -170,6 +170,10 @@ class Reception:
     def audit(self) -> dict[str, object]:
         """Which tokens there are, and who was let in by them or by files."""
         return audit_of(self.invitations, self._context.trusted)
+
+    def admitted(self) -> Iterator[tuple[str, NodeId]]:
+        """Names and ids of all whom this node let in, as far back as it remembers."""
+        return self.invitations.names_since(0.0)
 
     def _name_for(self, node: NodeId, wanted: str, exact: bool) -> str:
         """The name for a newcomer: nobody else may bear it who may still come back.

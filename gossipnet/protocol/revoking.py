@@ -32,6 +32,8 @@ from gossipnet.state.replica import Replica
 ID_LETTERS = 10
 """Of an id that a person must give at least: as many as are shown in most places."""
 
+_ID_BYTES = 32
+
 KNOCKS_TOLD = 64
 """Revoked peers whose knocking is told once each; others only count."""
 
@@ -70,6 +72,7 @@ class Revoking:
         membership.struck = self.revocations.strikes
         membership.suspends = forking.suspends
         # Set by the engine.
+        self.admitted: Callable[[], Iterable[tuple[str, NodeId]]] = lambda: ()
         self.close: Callable[[PeerLink, str], None] = lambda _link, _reason: None
         self.cease: Callable[[], None] = lambda: None
 
@@ -208,18 +211,24 @@ class Revoking:
     def revoke(self, named: str, reason: str) -> dict[str, object]:
         """Revoke a member, and its issuer's certificates if it has any.
 
+        One that was let in and has never shown itself is no member yet, and may have been stolen
+        all the same: it is found among those whom this node let in, or by its whole id.
+
         Args:
           named: Its id, the first letters of it, or a name that only one member bears.
           reason: For people.
 
         Raises:
           Denied: This node may not.
-          NotFound: There is no such member.
+          NotFound: There is no such member, and nobody of that name or id was let in here.
           UserError: Several bear the name, or it is this node itself.
         """
         if self.own or not may_revoke(self._identity.certificate):
             raise Denied(f"this node may not revoke: only issuers and revokers may{self._where()}")
-        member = self._find(named)
+        try:
+            member = self._find(named)
+        except NotFound:
+            return self._revoke_unseen(named, reason)
         if member.id == self._membership.me:
             raise UserError(
                 "a node does not revoke itself: sign off with `gossipnet leave`, or revoke it on "
@@ -234,16 +243,39 @@ class Revoking:
         issuers = self._issuers_of(member)
         row["issuers"] = len(issuers)
         if not self.revocations.against(member.id, ()):
-            self._publish(node=member.id, named=member, reason=reason)
+            self._publish(member.id, member.name, reason, node=member.id)
         for fingerprint, kept in issuers.items():
-            self._publish(certificate=fingerprint, named=member, reason=reason, kept=kept)
+            self._publish(member.id, member.name, reason, certificate=fingerprint, kept=kept)
         return row
+
+    def _revoke_unseen(self, named: str, reason: str) -> dict[str, object]:
+        known = {node: name for name, node in self.admitted()}
+        found = {node: name for node, name in known.items() if name == named}
+        if len(named) >= ID_LETTERS:
+            begun = {n: name for n, name in known.items() if ids.text(n).startswith(named)}
+            found = begun or found
+        if not found:
+            found = _whole_id(named)
+        if not found:
+            raise NotFound(
+                f"no member is called {named[:60]!r}, or has an id that begins so, and nobody of "
+                "that name was let in here: `gossipnet members --json` shows ids"
+            )
+        if len(found) > 1:
+            which = ", ".join(ids.text(node)[:16] for node in list(found)[:8])
+            raise UserError(f"{len(found)} machines were called {named!r}: give an id ({which})")
+        ((node, name),) = found.items()
+        already = bool(self.revocations.against(node, ()))
+        if not already:
+            self._publish(node, name, reason, node=node)
+        return {"name": name, "id": ids.text(node), "already": already, "issuers": 0}
 
     def _publish(
         self,
-        *,
-        named: Member,
+        subject: NodeId,
+        name: str,
         reason: str,
+        *,
         node: NodeId | None = None,
         certificate: bytes | None = None,
         kept: Iterable[bytes] = (),
@@ -255,12 +287,12 @@ class Revoking:
                 self._trust,
                 node=node,
                 certificate=certificate,
-                name=named.name,
+                name=name,
                 reason=reason,
                 wall=self._context.wall,
                 # An issuer's certificate stands in its own node's log too, which loses no more by
                 # the end of that certificate than by the node's own.
-                seen=self._replica.logs.of_author(named.id),
+                seen=self._replica.logs.of_author(subject),
                 kept=kept,
             )
         except CertificateError as error:
@@ -341,6 +373,15 @@ class Revoking:
             "known": len(self.revocations),
             "own": self.own,
         }
+
+
+def _whole_id(written: str) -> dict[NodeId, str]:
+    """A node's id and a name for it, if that is what was written; else nothing."""
+    try:
+        node = NodeId(ids.parse(written))
+    except ValueError:
+        return {}
+    return {node: ids.short(node)} if ids.text(node) == written and len(node) == _ID_BYTES else {}
 
 
 def _told(struck: list[Revocation]) -> str:
