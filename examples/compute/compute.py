@@ -12,10 +12,12 @@ a part that two compute comes out the same, and is one field all the same.
 """
 
 import argparse
+import sys
 import time
 
 import gossipnet
 from gossipnet.client import Client, as_text
+from gossipnet.errors import GossipnetError
 
 LEASE_MS = 10_000
 
@@ -104,4 +106,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        pass
+    except GossipnetError as error:
+        sys.exit(f"{error}")

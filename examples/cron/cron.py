@@ -13,9 +13,9 @@ job has run, and never what is run.
 import argparse
 import os
 import subprocess
+import sys
 import time
 import tomllib
-from contextlib import suppress
 from pathlib import Path
 
 import gossipnet
@@ -74,5 +74,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
+    try:
         main()
+    except KeyboardInterrupt:
+        pass
+    except GossipnetError as error:
+        sys.exit(f"{error}")

@@ -7,6 +7,7 @@ part of users, in percent, that get it. Two people who change different fields a
 import argparse
 import hashlib
 import queue
+import sys
 import threading
 from collections.abc import Callable
 
@@ -117,4 +118,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        pass
+    except GossipnetError as error:
+        sys.exit(f"{error}")

@@ -11,10 +11,12 @@ Who is alive, at which site and how far away comes from gossipnet itself (``goss
 import argparse
 import os
 import platform
+import sys
 from typing import Any
 
 import gossipnet
 from gossipnet.client import Client, as_text
+from gossipnet.errors import GossipnetError
 
 
 def report(client: Client, told: dict[str, str], offers: list[str]) -> list[str]:
@@ -105,4 +107,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        pass
+    except GossipnetError as error:
+        sys.exit(f"{error}")

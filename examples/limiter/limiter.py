@@ -10,8 +10,10 @@ The limit is approximate, and `worst` says by how much.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -55,12 +57,18 @@ class Guard:
         try:
             refused = self._refused(environ["REMOTE_ADDR"])
         except GossipnetError:
-            self._client = None  # without a daemon everybody is let in: a choice, and this one's
-            refused = None
+            self.close()
+            refused = None  # without a daemon everybody is let in: a choice, and this one's
         if refused is None:
             return self._application(environ, start)
         start(refused, [("Content-Type", "text/plain"), ("Retry-After", str(self.window))])
         return [f"{refused}\n".encode()]
+
+    def close(self) -> None:
+        """Give up the connection; the next request makes a new one."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def _refused(self, address: str) -> str | None:
         if self._client is None:
@@ -135,7 +143,10 @@ def main() -> None:
     with gossipnet.connect(asked.home) as client:
         machines = sum(row["state"] == "alive" for row in client.members())
     usual, ceiling = worst(asked.limit, machines, 1, rate=100, delay=0.05)
-    with make_server("127.0.0.1", asked.port, guard, handler_class=Quiet) as server:
+    with (
+        closing(guard),
+        make_server("127.0.0.1", asked.port, guard, handler_class=Quiet) as server,
+    ):
         print(f"http://127.0.0.1:{server.server_port}/", flush=True)
         print(
             f"{asked.limit} requests in {asked.window} s for each address; with {machines} machines"
@@ -146,4 +157,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        pass
+    except GossipnetError as error:
+        sys.exit(f"{error}")

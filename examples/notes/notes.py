@@ -7,10 +7,12 @@ edited it without knowing of each other.
 """
 
 import argparse
+import sys
 from typing import NamedTuple
 
 import gossipnet
 from gossipnet.client import Client, as_text
+from gossipnet.errors import GossipnetError
 
 
 class Edit(NamedTuple):
@@ -90,4 +92,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        pass
+    except GossipnetError as error:
+        sys.exit(f"{error}")

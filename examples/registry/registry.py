@@ -10,6 +10,7 @@ No server decides who is healthy: the machine that an instance runs on looks, an
 
 import argparse
 import socket
+import sys
 import time
 
 import gossipnet
@@ -108,4 +109,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        pass
+    except GossipnetError as error:
+        sys.exit(f"{error}")

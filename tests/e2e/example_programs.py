@@ -5,6 +5,7 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,8 +50,14 @@ class Program:
     """One that goes on, and its lines so far."""
 
     def __init__(self, command: list[str]) -> None:
+        self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `end`
         self.process: subprocess.Popen[str] = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            text=True,
+            bufsize=1,
         )
         self.lines: list[str] = []
         self._fresh: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -82,6 +89,11 @@ class Program:
         self.process.kill()
         self.process.wait()
 
+    def complaints(self) -> str:
+        """What it wrote to standard error."""
+        self._complaints.seek(0)
+        return self._complaints.read()
+
     def end(self) -> None:
         """Ctrl-C, and no mercy afterwards."""
         if self.process.poll() is None:
@@ -97,6 +109,10 @@ class Program:
             for pipe in (self.process.stdin, self.process.stdout):
                 assert pipe is not None
                 pipe.close()
+            complaints = self.complaints()
+            self._complaints.close()
+            print(complaints, file=sys.stderr)  # shown if the test fails
+            self.ended_quietly = "Traceback" not in complaints
 
 
 @contextmanager
@@ -107,6 +123,7 @@ def going(name: str, daemon: Daemon, *more: str) -> Iterator[Program]:
         yield program
     finally:
         program.end()
+    assert program.ended_quietly
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from example_programs import going, told
-from mesh_harness import Mesh, eventually, running_mesh
+from example_programs import going, run, told
+from mesh_harness import Daemon, Mesh, eventually, running_mesh
 
 pytestmark = pytest.mark.e2e
 
@@ -14,6 +15,27 @@ pytestmark = pytest.mark.e2e
 def mesh() -> Iterator[Mesh]:
     with running_mesh(2) as mesh:
         yield mesh
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("registry", ("find", "web")),
+        ("flags", ("who", "new-ui")),
+        ("limiter", ("--port", "0")),
+        ("compute", ("start",)),
+        ("fleet", ("list",)),
+        ("notes", ("list",)),
+        ("chat", ("kitchen", "ada")),
+    ],
+)
+def test_without_a_daemon_they_say_so_in_a_sentence(
+    name: str, more: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = run(name, Daemon(tmp_path / "home", "nobody"), *more)
+    assert done.returncode == 1
+    assert "no daemon at" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_notes_edited_apart_merge_and_show_what_crossed(mesh: Mesh) -> None:
