@@ -60,9 +60,13 @@ def bind_local_socket(path: Path, mode: int = 0o600, group: int | None = None) -
 
 
 def remove_local_socket(path: Path, bound: socket.socket) -> None:
-    """Remove the file that ``bound`` made, unless it is another one by now, and close it."""
+    """Remove the file that ``bound`` made, unless it is another one by now, and close it.
+
+    A file that cannot be removed is left: the next start takes it for what it is, and what has
+    broken the disk is the error that must be told.
+    """
     bound.close()
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         if _is_own_socket(path) and not _answers(path):
             path.unlink()
 
