@@ -5,8 +5,10 @@ and the same in its environment, runs under a deadline, and never more than once
 """
 
 import argparse
+import fnmatch
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -17,12 +19,14 @@ from gossipnet.cli.durations import parse_duration
 from gossipnet.cli.feed import Feed, Happening
 from gossipnet.cli.options import Command, add_socket
 from gossipnet.cli.terminal import say
+from gossipnet.config import nearest
 from gossipnet.errors import UsageError
 
 _KINDS = (
-    "member-join, member-back, member-away, member-left, member-suspect, member-dead, "
-    "member-cleared, member-moved, member-revoked, link-up, link-down"
+    *(f"member-{what}" for what in ("join", "back", "away", "left", "suspect", "dead")),
+    *("member-cleared", "member-moved", "member-revoked", "link-up", "link-down"),
 )
+"""Those that are asked for most; the log has more, and all of them can be asked for."""
 _QUEUE = 256
 
 
@@ -32,8 +36,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs=argparse.REMAINDER,
         metavar="EVENT [PATTERN] -- COMMAND [ARG...]",
-        help=f"EVENT is key, or a kind of event, * allowed: {_KINDS}; PATTERN says which keys; "
-        "options of gossipnet stand before EVENT",
+        help=f"EVENT is key, or a kind of event, * allowed: {', '.join(_KINDS)}; "
+        "PATTERN says which keys; options of gossipnet stand before EVENT",
     )
     parser.add_argument(
         "--timeout",
@@ -84,7 +88,19 @@ def _split(words: list[str]) -> tuple[str, str, list[str]]:
             f"{patterns[-1]!r} is not expected here: options stand before EVENT, and one pattern "
             "may follow `key`"
         )
+    _check(kind, command[0])
     return kind, "".join(patterns or ["*"] if kind == "key" else []), command
+
+
+def _check(kind: str, program: str) -> None:
+    """What is mistyped would otherwise show when it is too late: when the event is there."""
+    if kind != "key" and not fnmatch.filter(_KINDS, kind):
+        near = nearest(kind, ["key", *_KINDS])
+        if near:
+            raise UsageError(f"{kind!r} is not a kind of event: did you mean {near}?")
+        say(f"{kind} is none of the usual kinds of event (gossipnet on --help); waiting for it")
+    if shutil.which(program) is None:
+        raise UsageError(f"{program} cannot be run: check the path, and that it is executable")
 
 
 def _happenings(feed: Feed, coalesce: bool) -> Iterator[Happening]:

@@ -103,10 +103,13 @@ class State:
         self.asked: set[str] = set()
 
     def _one(self, key: str, *words: str) -> Any:
-        from gossipnet.client import as_text
+        from gossipnet.client import ReplyError, as_text
 
         self.asked.add("".join(f"\\{c}" if c in "*?[]\\" else c for c in key))
-        return as_text(self._client.call(words[0], key, *words[1:]))
+        try:
+            return as_text(self._client.call(words[0], key, *words[1:]))
+        except ReplyError as error:
+            raise ReplyError(f"{error} (the key {key!r})") from None
 
     def get(self, key: str, default: str | None = None) -> str | None:
         """The string at ``key``."""

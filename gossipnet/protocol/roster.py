@@ -207,9 +207,11 @@ class Roster:
         self._judgement.on_record(member)
         self._tell(member, before)
         if before is not None and moved_from != member.body.addresses and moved_from:
+            # One without a host stands for wherever its peers see it.
+            told = [address for address in member.body.addresses if not address.startswith(":")]
             self._context.event(
                 "member-moved",
-                f"{member.name} is now at {', '.join(member.body.addresses) or 'no address'}",
+                f"{member.name} is now at {', '.join(told) or 'no address'}",
                 node=member.id,
             )
         self.changed(member)

@@ -148,3 +148,9 @@ def test_a_full_disk_behind_the_output(fake: FakeSocket) -> None:
         )
     assert done.returncode == 1
     assert done.stderr == "gossipnet: cannot write the output: No space left on device\n"
+
+
+def test_what_a_hook_waits_for_is_checked_at_once(said: Said, fake: FakeSocket) -> None:
+    assert "did you mean member-dead?" in said(2, "on", "member-ded", "--", "true")
+    assert "./no-such cannot be run" in said(2, "on", "member-dead", "--", "./no-such")
+    assert "no-such cannot be run" in said(2, "on", "key", "a", "--", "no-such")

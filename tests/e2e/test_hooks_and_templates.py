@@ -160,11 +160,13 @@ def test_a_file_follows_the_keys_it_is_made_of(mesh: Mesh, tmp_path: Path) -> No
         ("{{ gte('a') }}", "'gte' is undefined"),
         ("a\n{% for %}", "line 2"),
         ("{{ ''.__class__.__mro__ }}", "unsafe"),
+        ("{{ get('a hash') }}", "kind of value (the key 'a hash')"),
     ],
 )
 def test_a_wrong_template_writes_nothing(mesh: Mesh, tmp_path: Path, text: str, told: str) -> None:
     source, target = tmp_path / "in.j2", tmp_path / "out"
     source.write_text(text)
+    mesh[0].do("HSET", "a hash", "f", "v")
     done = mesh[0].cli("template", "--once", str(source), str(target))
     assert done.returncode == 1
     assert told in done.stderr
