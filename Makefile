@@ -99,6 +99,7 @@ release-check: $(VENV)/.installed-dev
 	$(PYTHON) -m venv .release/sdist && .release/sdist/bin/pip install --quiet --disable-pip-version-check "$$(ls dist/*.tar.gz)[all]"
 	.release/sdist/bin/pip check
 	cd /tmp && $(CURDIR)/.release/sdist/bin/gossipnet web --help > /dev/null && $(CURDIR)/.release/sdist/bin/gossipnet version
+	$(BIN)/python deploy/sbom.py .release/sdist/lib/python*/site-packages all > dist/gossipnet.cdx.json
 	@rm -rf .release; cd dist && sha256sum *
 
 # In an environment of its own: nothing of it is needed to run or test. What bandit looks for, `make
