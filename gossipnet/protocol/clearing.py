@@ -8,17 +8,16 @@ somebody else came to is an alarm, and nothing is cleared. `imaging` fetches and
 
 from collections.abc import Callable, Mapping
 
-import msgspec
-
 from gossipnet import ids
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.revocation import REVOKING_ROLES
 from gossipnet.ids import LogId, NodeId
+from gossipnet.protocol.attendance import Attendance
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.effects import LogRead, ReadLog
 from gossipnet.protocol.membership import Membership
-from gossipnet.protocol.stored_image import IMAGE_KEY, SEEN_KEY, STAGED_KEY, Work, pack, unpack
+from gossipnet.protocol.stored_image import IMAGE_KEY, STAGED_KEY, Work, pack, unpack
 from gossipnet.state.authority import PROPOSING_ROLES
 from gossipnet.state.checkpoints import Proposal, dominates
 from gossipnet.state.dots import SEQ_MAX
@@ -30,17 +29,11 @@ from gossipnet.state.replica import AppliedRecord, Replica
 LOOK = 5.0
 """Seconds, about, between two looks at what there is to do."""
 
-HEAR = 600.0
-"""Seconds between two looks at who is there."""
-
 TAIL_BYTES = 4 << 20
 """Records behind the image that are not worth a new one; nor is less than the image itself."""
 
 PATIENCE = 300.0
 """Seconds before an issuer proposes again, or another one does in its place."""
-
-SILENT = 30 * 86_400.0
-"""Seconds after which nobody waits for a member that was not heard of."""
 
 PIECE_BYTES = 256 * 1024
 """Read, or written, in one turn."""
@@ -72,11 +65,10 @@ class Clearing:
         self._work: Work | None = None
         self._request = FIRST_REQUEST
         self._image_bytes = 0
-        self._heard: dict[NodeId, float] = {}
+        self._attendance = Attendance(context, replica.logs, membership)
         self._proposed_at: float | None = None
         # No two nodes look at the same time, and none needs chance for it.
         self._pace = LOOK * (0.7 + 0.6 * membership.me[0] / 255)
-        self._hear_at = 0.0
         self._refused: set[bytes] = set()
         self._differing: set[bytes] = set()
         self.proof: Proof | None = None
@@ -97,11 +89,7 @@ class Clearing:
             self._replica.checkpoints.forget(heads)  # the records about it were loaded after it
         if STAGED_KEY in meta:
             self._drop(LogId(meta[STAGED_KEY]))
-        if SEEN_KEY in meta:
-            seen: dict[bytes, float] = msgspec.msgpack.decode(
-                meta[SEEN_KEY], type=dict[bytes, float]
-            )
-            self._heard = {NodeId(node): at for node, at in seen.items()}
+        self._attendance.restore(meta)
 
     def start(self) -> None:
         """Begin to look."""
@@ -111,9 +99,7 @@ class Clearing:
 
     def _look(self) -> None:
         self.start()
-        if self._context.now >= self._hear_at:
-            self._hear_at = self._context.now + HEAR
-            self._hear()
+        self._attendance.look()
         replica = self._replica
         if replica.tail_bytes >= TAIL_BYTES // 2 and self._revokes(self._identity.roles):
             replica.open_log()  # clearing waits for whoever may revoke: so it needs a log
@@ -125,26 +111,6 @@ class Clearing:
             self._begin()
         if self._may_propose():
             self._propose()
-
-    def _hear(self) -> None:
-        """Note who is there, for the day when somebody is not."""
-        wall, changed = self._context.wall, False
-        for log in self._replica.logs.by_number:
-            author = log.author
-            member = self._membership.members.get(author)
-            there = author == self._membership.me or (member is not None and member.reachable)
-            if author not in self._heard or (there and wall - self._heard[author] > 3600.0):
-                self._heard[author], changed = wall, True
-        if changed:
-            self._context.meta[SEEN_KEY] = msgspec.msgpack.encode(
-                {bytes(node): at for node, at in self._heard.items()}
-            )
-
-    def _excused(self, author: NodeId) -> bool:
-        member = self._membership.members.get(author)
-        if member is not None and member.state in ("left", "revoked"):
-            return True
-        return self._context.wall - self._heard.get(author, self._context.wall) > SILENT
 
     def _may_propose(self) -> bool:
         replica, now = self._replica, self._context.now
@@ -183,9 +149,9 @@ class Clearing:
         if all(log != replica.own_log for log, _head, _hash in heads):
             return  # nobody could check who proposes
         revokers = [one for one in self._membership.members.values() if self._revokes(one.roles)]
-        if any(one.id not in authors and not self._excused(one.id) for one in revokers):
+        if any(one.id not in authors and not self._attendance.excused(one.id) for one in revokers):
             return  # its log will be here soon
-        excused = sorted(bytes(one) for one in authors if self._excused(one))
+        excused = sorted(bytes(one) for one in authors if self._attendance.excused(one))
         self._proposed_at = self._context.now
         self._context.counters["checkpoints_proposed"] += 1
         replica.write_alone(Checkpoint(heads, excused))

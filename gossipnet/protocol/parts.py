@@ -1,11 +1,12 @@
 """The parts of one node, and who tells whom.
 
-They never call each other: membership (who is who), presence (what this node says of itself),
-overlay and linklife (which links there are), detection and judgement (who is dead), roster (tables
-between peers), broadcast and sync (records between peers), talk (messages that nobody keeps),
-commits and receipts (what is durable, here and elsewhere), relay (newcomers), certificates,
-standing (revocations, the root), quotas and clockcheck, over one `Replica`. What they do is in
-their modules; `engine` drives them.
+They never call each other: membership (who is who), presence (what this node says of itself), twins
+(whether another machine says it too), overlay and linklife (which links there are), detection and
+judgement (who is dead), roster (tables between peers), broadcast and sync (records between peers),
+blobs (pieces of large values), clearing and imaging (what stands for old records), talk (messages
+that nobody keeps), commits and receipts (what is durable, here and elsewhere), relay (newcomers),
+certificates, standing (revocations, the root), quotas and clockcheck, over one `Replica`. What they
+do is in their modules; `engine` drives them.
 """
 
 import hashlib
@@ -48,19 +49,11 @@ from gossipnet.protocol.talk import Talk
 from gossipnet.protocol.timefloor import TimeFloor
 from gossipnet.protocol.tracing import Tracing
 from gossipnet.protocol.tree import Tree
+from gossipnet.protocol.twins import Twins
 from gossipnet.protocol.wire import Hello
 from gossipnet.state.clock import stamp_ms
 from gossipnet.state.keyspace import Keyspace
 from gossipnet.state.replica import AppliedRecord, Replica
-
-TWIN_AFTER = 4
-"""Newer records of this node in a row that say: another machine runs with its key."""
-
-TWIN_PATIENCE = 30.0
-"""Seconds, at most, before such a record is answered by a higher incarnation."""
-
-TWIN_FORGOTTEN = 120.0
-"""Seconds without one after which the count begins anew."""
 
 
 class Parts:
@@ -98,13 +91,12 @@ class Parts:
         self.outdated = False
         self._settings = settings
         self._digest: tuple[int, bytes] = (-1, b"")
-        self._overtaken = 0
-        self._overtaken_at = -TWIN_FORGOTTEN
         trust = identity.trust
         context = self.context = Context(rng, entropy, now, wall)
         links = self.links = dict[int, PeerLink]()
         self.membership = Membership(context, identity, trust, settings.zone, settings.software)
         self.presence = Presence(context, self.membership, links, settings.addresses)
+        self.twins = Twins(context, self.presence.refute)
         self.overlay = Overlay(context, self.membership, links)
         self.distance = Distance(context, self.membership, links)
         self.judgement = Judgement(context, self.membership, links)
@@ -224,7 +216,7 @@ class Parts:
         self.roster.forward = self.spread.members
         self.roster.echoed = self.spread.echoed
         self.roster.changed = self._on_record
-        self.roster.overtaken = self._on_overtaken
+        self.roster.overtaken = self.twins.overtaken
 
         self.broadcast.ingest = self.quotas.pushed
         self.sync.ingest = self.intake.ingest
@@ -343,28 +335,6 @@ class Parts:
         self.context.event("accused", "this node was accused of being gone, and says it is not")
         self.presence.refute(incarnation)
         self.spread.say_members()
-
-    def _on_overtaken(self, incarnation: int) -> None:
-        """Take a higher incarnation; ever more slowly if somebody else does the same."""
-        now = self.context.now
-        if "overtaken" in self.context.timers:
-            return  # the answer that waits is above whatever is known by then
-        if now - self._overtaken_at > TWIN_FORGOTTEN:
-            self._overtaken = 0
-        self._overtaken_at = now
-        self._overtaken += 1
-        twin = self._overtaken >= TWIN_AFTER
-        self.context.event(
-            "record-overtaken",
-            "another machine runs with this node's key (its home was copied): stop one of them, "
-            "and let the copy join anew from an empty home"
-            if twin
-            else "others hold a newer record of this node than it does (its home was put back): it "
-            "takes a higher incarnation",
-            "error" if twin else "warning",
-        )
-        wait = 0.0 if not twin else min(TWIN_PATIENCE, 2.0 ** (self._overtaken - TWIN_AFTER))
-        self.context.timers.set("overtaken", now + wait, lambda: self.presence.refute(incarnation))
 
     def _on_gave_up(self, node: NodeId) -> None:
         self.relay.unreached(node)

@@ -24,7 +24,6 @@ from gossipnet.state.body import (
 from gossipnet.state.check import check_operations
 from gossipnet.state.checkpoints import Checkpoints
 from gossipnet.state.clock import HybridClock
-from gossipnet.state.errors import KeyspaceError
 from gossipnet.state.fork import ForkProof, Forks
 from gossipnet.state.freezing import freeze
 from gossipnet.state.image import Image
@@ -36,6 +35,7 @@ from gossipnet.state.opening import author_of, open_log, verify_first
 from gossipnet.state.outcome import AppliedRecord, Outcome, Status
 from gossipnet.state.own_log import OwnLog
 from gossipnet.state.poison import Poison
+from gossipnet.state.reaping import reap
 from gossipnet.state.record import Record
 from gossipnet.state.voids import Voids
 from gossipnet.state.waiting import Gaps, Recent, Waiting
@@ -355,25 +355,9 @@ class Replica(Imaged):
           Foreign records that were applied now; own ones come from `seal`.
         """
         self.touch(wall)
-        self._reap(self.wall_ms)
+        if self._reaping:
+            reap(self.keyspace, self._own, self.logs, self.counters)
         return self._take_all(self.waiting.due(wall), wall).applied
-
-    def _reap(self, wall_ms: int) -> None:
-        keyspace = self.keyspace
-        if not self._reaping:
-            return
-        own = self._own.author
-        for key, name, number in keyspace.to_reap(wall_ms):
-            if number >= 0 and self.author_of_number(number) != own:
-                continue
-            if not self._own.certificate.allows("write", key):
-                continue
-            try:
-                keyspace.reap(key, name)
-            except KeyspaceError:  # one that is too large for one record stays hidden
-                self.counters["reaps_refused"] += 1
-            else:
-                self.counters["keys_reaped"] += 1
 
     @property
     def _reaping(self) -> bool:
