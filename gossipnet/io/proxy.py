@@ -7,6 +7,7 @@ beside the daemon, which itself never listens on TCP for clients.
 
 import hmac
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 import trio
@@ -15,6 +16,8 @@ from gossipnet.resp.parser import ProtocolError, RequestParser
 
 AUTH_SECONDS = 10.0
 """A connection that has not shown the key by then is closed."""
+WRITE_SECONDS = 30.0
+"""A side that takes nothing for so long loses the connection, and frees its place."""
 CONNECTIONS = 256
 PIECE_BYTES = 64 * 1024
 _UNKNOWN_BYTES = 4096
@@ -32,14 +35,15 @@ class Proxy:
       key: What clients must show.
 
     Attributes:
-      counters: ``served``, ``refused`` (wrong or no key), ``full``, ``unreached`` (no daemon).
+      counters: ``served``, ``refused`` (wrong or no key), ``full``, ``unreached`` (no daemon),
+        ``stalled`` (one side took nothing).
     """
 
     def __init__(self, path: Path, key: str) -> None:
         self._path = path
         self._key = key.encode()
         self._open = 0
-        self.counters = dict.fromkeys(("served", "refused", "full", "unreached"), 0)
+        self.counters = dict.fromkeys(("served", "refused", "full", "unreached", "stalled"), 0)
 
     async def serve(self, client: trio.SocketStream) -> None:
         """One connection, to its end; its faults end it alone."""
@@ -70,10 +74,28 @@ class Proxy:
             return
         self.counters["served"] += 1
         async with daemon, trio.open_nursery() as nursery:
-            if first:
-                await daemon.send_all(first)
-            nursery.start_soon(_pass_on, client, daemon, nursery.cancel_scope)
-            nursery.start_soon(_pass_on, daemon, client, nursery.cancel_scope)
+            nursery.start_soon(self._pass_on, client, daemon, first, nursery.cancel_scope)
+            nursery.start_soon(self._pass_on, daemon, client, b"", nursery.cancel_scope)
+
+    async def _pass_on(
+        self,
+        source: trio.SocketStream,
+        target: trio.SocketStream,
+        data: bytes | bytearray,
+        both: trio.CancelScope,
+    ) -> None:
+        """What ends one way, whoever is done, hangs up or takes nothing, ends both."""
+        try:
+            with trio.CancelScope() as patience:
+                while data or (data := await source.receive_some(PIECE_BYTES)):
+                    patience.deadline = trio.current_time() + WRITE_SECONDS
+                    await target.send_all(data)
+                    patience.deadline = inf
+                    data = b""
+            self.counters["stalled"] += patience.cancelled_caught
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # it went away: there is nobody to tell, and others must not notice
+        both.cancel()
 
     async def _admitted(self, client: trio.SocketStream) -> bytes | None:
         """Wait for the key; what goes to the daemon first, or None if it did not come."""
@@ -115,14 +137,6 @@ def _shown(command: list[bytes]) -> tuple[bytes | None, bytes]:
 def _encoded(command: list[bytes]) -> bytes:
     words = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in command)
     return b"*%d\r\n%s" % (len(command), words)
-
-
-async def _pass_on(
-    source: trio.SocketStream, target: trio.SocketStream, both: trio.CancelScope
-) -> None:
-    while data := await source.receive_some(PIECE_BYTES):
-        await target.send_all(data)
-    both.cancel()  # a client that is done, or a daemon that hung up, ends both ways
 
 
 async def run_proxy(proxy: Proxy, host: str, port: int, started: Callable[[int], None]) -> None:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from gossipnet.errors import UserError
 from gossipnet.resp.audit import Caller
 from gossipnet.resp.blocking import NOT_YET, Blocked
 from gossipnet.resp.calls import Transaction, check_readable, command_of, queue
 from gossipnet.resp.catalogue import LOOKUP
 from gossipnet.resp.channels import Subscriptions
+from gossipnet.resp.failures import REFUSALS, told
 from gossipnet.resp.limits import SLICE_COST, SLICE_REPLY_BYTES
 from gossipnet.resp.reader import RequestReader
 from gossipnet.resp.replies import (
@@ -29,7 +29,6 @@ from gossipnet.resp.replies import (
 )
 from gossipnet.resp.slowlog import SLOWER_THAN
 from gossipnet.resp.table import Command
-from gossipnet.state.errors import KeyspaceError
 
 if TYPE_CHECKING:
     from gossipnet.resp.service import Service
@@ -210,10 +209,8 @@ class Session:
                 if guard is not None:
                     guard(command, args)
                 reply = command.run(self, args)
-            except CommandError as error:
-                put(encode_error(error.text))
-            except KeyspaceError as error:
-                put(encode_error(f"{error.code} {error}"))
+            except REFUSALS as error:
+                put(encode_error(told(error)))
             else:
                 kind = type(reply)
                 if kind is bytes:
@@ -301,10 +298,8 @@ class Session:
         service.tracking.running = self
         try:
             reply = service.blocking.ask(self, service.now)
-        except CommandError as error:
-            reply = Error(error.text)
-        except KeyspaceError as error:
-            reply = Error(f"{error.code} {error}")
+        except REFUSALS as error:
+            reply = Error(told(error))
         if reply is not NOT_YET:
             self.unblock()
             self.used_ms = service.wall_ms
@@ -340,12 +335,8 @@ class Session:
             if self.caches and "readonly" in command.flags:
                 self.service.tracking.note(self, command.keys_of(args))
             return command.run(self, args)
-        except CommandError as error:
-            return Error(error.text)
-        except KeyspaceError as error:
-            return Error(f"{error.code} {error}")
-        except UserError as error:
-            return Error(f"{error.reply_code} {error}")
+        except REFUSALS as error:
+            return Error(told(error))
 
     # ------------------------------------------------------------ for handlers
 

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -92,6 +93,19 @@ def test_without_the_password_nothing_reaches_the_daemon(mesh: Mesh) -> None:
                 assert raw.recv(1) == b""
         after = mesh[0].do("INFO", "stats")["total_connections_received"]
         assert after - before == 1  # the question itself
+
+
+def test_a_client_that_breaks_its_connection_costs_nobody_else_theirs(mesh: Mesh) -> None:
+    with beside(mesh[0], "proxy") as port:
+        password = key(mesh[0])
+        with redis.Redis(port=port, password=password, socket_timeout=30) as other:
+            before = len(other.client_list())
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as rude:
+                rude.sendall(b"AUTH %s\r\nPING\r\n" % password.encode())
+                assert rude.makefile("rb").readline() == b"+OK\r\n"
+                # What is closed so is not ended but reset.
+                rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            eventually(lambda: len(other.client_list()) == before, "only the other is served", 10)
 
 
 def test_the_proxy_stays_on_loopback_and_keeps_its_key_private(mesh: Mesh) -> None:
