@@ -19,6 +19,7 @@ NAMES = (
     "coldjoin",
     "fifty",
     "idle",
+    "memory",
     "hostile",
 )
 

@@ -131,7 +131,7 @@ class Client:
 
     # ------------------------------------------------------------ out
 
-    def reply(self, out: list[bytes], first_write: int, ticket: int, committed: int) -> None:
+    def reply(self, out: list[bytes], first_write: int, ticket: int, committed: int) -> bool:
         """Send replies, or keep them until the commit ``ticket`` is on disk.
 
         Args:
@@ -139,6 +139,9 @@ class Client:
           first_write: From there too.
           ticket: The commit that holds what was written.
           committed: The newest commit on disk.
+
+        Returns:
+          Whether it begins to wait for ``ticket`` by this.
         """
         if self._held:
             self._hold(max(ticket if first_write >= 0 else 0, self._held[-1][0]), b"".join(out))
@@ -148,14 +151,16 @@ class Client:
             if first_write:
                 self.send(b"".join(out[:first_write]))
             self._hold(ticket, b"".join(out[first_write:]))
+            return bool(self._held)
+        return False
 
     def _hold(self, ticket: int, data: bytes) -> None:
         if data:
             self._held.append((ticket, data))
             self._held_bytes += len(data)
 
-    def release(self, committed: int) -> None:
-        """Send what waited for this commit, or an earlier one."""
+    def release(self, committed: int) -> bool:
+        """Send what waited for this commit, or an earlier one; whether it waits for more."""
         ready: list[bytes] = []
         while self._held and self._held[0][0] <= committed:
             ready.append(self._held.popleft()[1])
@@ -163,6 +168,7 @@ class Client:
             data = b"".join(ready)
             self._held_bytes -= len(data)
             self.send(data)
+        return bool(self._held)
 
     def refuse(self, text: str) -> None:
         """Answer what waits for the disk with an error; pushes and other errors stay."""

@@ -185,6 +185,7 @@ class ClientServer:
     async def _yield(self) -> None:
         if self._wrote:
             self._wrote = False
+            self.slow = self.look()
             self._driver.flush()
         await trio.lowlevel.checkpoint()
         if self._stuck or self._accept_at:
@@ -237,16 +238,13 @@ class ClientServer:
             client.reply(out, -1, 0, 0)
             return
         self._wrote = True
-        self.slow = self.look()
         engine = self._driver.engine
         ticket, committed = engine.ticket(), engine.committed
         full = self._driver.full_disk
         if full.reason and ticket <= self._refused_to:
             first_write = -1  # nothing new waits for the disk: every write was refused
-        waited = client.waits_for
-        client.reply(out, first_write, ticket, committed)
-        if not waited and client.waits_for:
-            self._waiting.append((client.waits_for, client))
+        if client.reply(out, first_write, ticket, committed):
+            self._waiting.append((ticket, client))
             if full.reason:
                 self._refuse_waiting(full.of_waiting)
 
@@ -274,8 +272,7 @@ class ClientServer:
             client = waiting.popleft()[1]
             if client.closed:
                 continue
-            client.release(number)
-            if client.waits_for:
+            if client.release(number):
                 self._wait_again(client)
             if client.events != _READ or client.session.unfinished or client.session.closing:
                 self._settle(client)

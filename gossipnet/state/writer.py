@@ -80,10 +80,11 @@ class Writer(Core):
             raise KeyspaceError("the key is longer than 64 KiB")
         batch = self.open_batch(False)
         size += len(key) + 64
-        if not self._together and (batch.full or not batch.fits(size, operations)):
-            batch = self.open_batch(True)
-        if not batch.fits(size, operations):
-            raise TooLarge
+        if batch.full or not batch.fits(size, operations):
+            if not self._together:
+                batch = self.open_batch(True)
+            if not batch.fits(size, operations):
+                raise TooLarge
         return batch
 
     def _do(self, batch: Batch, operation: AnyOperation, size: int) -> None:

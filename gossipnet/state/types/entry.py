@@ -98,8 +98,8 @@ class Compound:
 
     def clashes(self) -> bool:
         """Whether there is content of more than one type."""
-        parts = (self.string, self.fields, self.members)
-        return sum(part is not None for part in parts) + len(self.parts or ()) > 1
+        count = (self.string is not None) + (self.fields is not None) + (self.members is not None)
+        return count + len(self.parts or ()) > 1
 
     def holds_more_than_a_string(self) -> bool:
         """Whether there is content of any other type."""
