@@ -35,6 +35,8 @@ def split_address(written: str, default_port: int = DEFAULT_PORT) -> tuple[str, 
         host, _, port = written.partition(":")
     if len(host) > 253 or any(not letter.isprintable() or letter.isspace() for letter in host):
         raise ValueError(f"{written[:60]!r} is not an address: write HOST:PORT")
+    if host.isdigit() and not port:
+        raise ValueError(f"{written[:60]!r} is not an address: a port alone is written :{host[:5]}")
     if not port:
         return host, default_port
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):

@@ -162,7 +162,7 @@ def test_addresses(written: str, host: str, port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["a:b", "[::1", "[::1]7", "a b:1", "x" * 254, "a:-1", "a:123456", "h\x1b:1"]
+    "written", ["a:b", "[::1", "[::1]7", "a b:1", "x" * 254, "a:-1", "a:123456", "h\x1b:1", "7117"]
 )
 def test_what_is_not_an_address(written: str) -> None:
     with pytest.raises(ValueError, match="is not an address"):

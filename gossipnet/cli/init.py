@@ -12,8 +12,8 @@ from gossipnet.cli.terminal import next_step, put_json, say
 from gossipnet.errors import UsageError, UserError
 
 _OPEN_ROOT_KEY = (
-    "root.key is NOT encrypted: whoever copies that file can let anyone into this mesh, for ever. "
-    "That is fine for a trial; for anything else, start again with a passphrase."
+    "root.key is NOT encrypted: whoever copies that file can let anyone into this mesh, for ever.\n"
+    "          That is fine for a trial; for anything else, start again with a passphrase."
 )
 
 
