@@ -45,8 +45,8 @@ def component(distribution: Distribution, kind: str = "library") -> dict[str, An
         "version": distribution.version,
         "purl": reference(distribution),
     }
-    if expression := metadata.get("License-Expression"):
-        told["licenses"] = [{"expression": expression}]
+    if "License-Expression" in metadata:
+        told["licenses"] = [{"expression": metadata["License-Expression"]}]
     elif classes := [
         line.rpartition(" :: ")[2]
         for line in metadata.get_all("Classifier", ())
@@ -62,7 +62,9 @@ def bill(site: str, extras: list[str]) -> dict[str, Any]:
     Raises:
       SystemExit: Something that is needed is not there.
     """
-    there = {canonicalize_name(one.metadata["Name"]): one for one in distributions(path=[site])}
+    there: dict[str, Distribution] = {
+        canonicalize_name(one.metadata["Name"]): one for one in distributions(path=[site])
+    }
     wanted: dict[str, set[str]] = {ROOT: set(extras)}
     edges: dict[str, set[str]] = {}
     waiting = [ROOT]

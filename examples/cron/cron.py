@@ -17,6 +17,7 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import gossipnet
 from gossipnet.client import Client, as_text
@@ -39,7 +40,7 @@ def run(job: str, turn: int, machine: str, command: list[str]) -> int:
     return subprocess.run(command, env=environment, check=False).returncode
 
 
-def look(client: Client, machine: str, jobs: dict[str, dict]) -> None:
+def look(client: Client, machine: str, jobs: dict[str, dict[str, Any]]) -> None:
     """Renew this runner's lease, and run what is due, here, and has not been run."""
     client.call("HSETEX", "cron:runners", "PX", LEASE_MS, "FIELDS", 1, machine, "yes")
     for job, asked in jobs.items():
