@@ -37,6 +37,8 @@ def _execute(arguments: argparse.Namespace) -> int:
         say("answers NAME.mesh.gossipnet and SERVICE.service.gossipnet; Ctrl-C ends it")
 
     serve_in_foreground(arguments.listen, run_dns, book, host, port, started)
+    if book.unsent:
+        say(f"{book.unsent} answers could not be sent")
     return 0
 
 

@@ -45,9 +45,13 @@ class Book:
 
     Args:
       connect: Opens a connection to the daemon.
+
+    Attributes:
+      unsent: Answers that could not be sent to whoever asked.
     """
 
     def __init__(self, connect: Callable[[], Client]) -> None:
+        self.unsent = 0
         self._connect = connect
         self._members: tuple[float, dict[str, Instances]] = (-1e9, {})
         self._services: dict[str, tuple[float, Instances]] = {}
@@ -220,7 +224,10 @@ async def _answer_datagrams(udp: trio.socket.SocketType, book: Book) -> None:
         data, where = await udp.recvfrom(_MESSAGE_BYTES)
         reply = await trio.to_thread.run_sync(partial(answer, data, book, limit=_UDP_BYTES))
         if reply is not None:
-            await udp.sendto(reply, where)
+            try:
+                await udp.sendto(reply, where)
+            except OSError:
+                book.unsent += 1  # port 0, or no way there: whoever asked so gets no answer
 
 
 async def _answer_stream(stream: trio.abc.Stream, book: Book, room: trio.CapacityLimiter) -> None:

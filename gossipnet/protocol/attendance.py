@@ -1,4 +1,4 @@
-"""When each author was last seen in the mesh, and for whom nobody waits any more.
+"""When authors, and who may revoke, were last seen in the mesh, and for whom nobody waits any more.
 
 Kept across restarts: a process that has just begun has seen nobody yet.
 """
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from gossipnet.identity.revocation import REVOKING_ROLES
 from gossipnet.ids import NodeId
 from gossipnet.protocol.context import Context
 from gossipnet.protocol.membership import Membership
@@ -24,7 +25,7 @@ SILENT = 30 * 86_400.0
 
 
 class Attendance:
-    """See the module. One entry for each author of a log, so no more than there are logs."""
+    """See the module. One entry for each author of a log and each member that may revoke."""
 
     def __init__(self, context: Context, logs: Logs, membership: Membership) -> None:
         self._context = context
@@ -45,9 +46,12 @@ class Attendance:
             return
         self._hear_at = self._context.now + HEAR
         wall, changed = self._context.wall, False
-        for log in self._logs.by_number:
-            author = log.author
-            member = self._membership.members.get(author)
+        members = self._membership.members
+        # Who may revoke is waited for even before it has written anything.
+        watched = {one.id for one in members.values() if not REVOKING_ROLES.isdisjoint(one.roles)}
+        watched.update(log.author for log in self._logs.by_number)
+        for author in sorted(watched):
+            member = members.get(author)
             there = author == self._membership.me or (member is not None and member.reachable)
             if author not in self._heard or (there and wall - self._heard[author] > NOTED):
                 self._heard[author], changed = wall, True

@@ -14,11 +14,12 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 import redis
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from mesh_harness import Daemon, Mesh, eventually, running_mesh
 
-from gossipnet.io.dns import Book, answer
+from gossipnet.io.dns import Book, _answer_datagrams, answer
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +188,30 @@ def test_rubbish_gets_no_answer_longer_than_itself(data: bytes) -> None:
     except AssertionError:
         return  # a well-formed question after all
     assert reply is None or len(reply) <= len(data) + 12
+
+
+async def test_an_answer_that_cannot_be_sent_ends_nothing() -> None:
+    class Wire:
+        """Two questions from port 0, which nothing can be sent to, and one from elsewhere."""
+
+        def __init__(self) -> None:
+            self.left = [0, 0, 4]
+            self.sent = trio.Event()
+
+        async def recvfrom(self, _size: int) -> tuple[bytes, tuple[str, int]]:
+            if not self.left:
+                await trio.sleep_forever()
+            return dns.message.make_query("x.invalid.", "A").to_wire(), ("::1", self.left.pop(0))
+
+        async def sendto(self, _data: bytes, where: tuple[str, int]) -> None:
+            if where[1] == 0:
+                raise OSError(22, "Invalid argument")
+            self.sent.set()
+
+    wire, book = Wire(), Book(nobody)  # type: ignore[arg-type]
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_answer_datagrams, wire, book)
+            await wire.sent.wait()
+            nursery.cancel_scope.cancel()
+    assert book.unsent == 2

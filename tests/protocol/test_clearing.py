@@ -2,6 +2,7 @@
 
 import pytest
 
+from gossipnet.identity.founding import admit, expand
 from gossipnet.identity.revocation import REVOKING_ROLES
 from gossipnet.protocol import clearing
 from gossipnet.protocol.effects import Send
@@ -9,6 +10,7 @@ from gossipnet.protocol.wire import Records, decode_untrusted, encode
 from gossipnet.state.errors import WritesRefused
 from gossipnet.state.image_rows import MARK
 from gossipnet.state.operations import Endorse
+from tests.protocol.identities import WALL, identity
 from tests.protocol.mesh import CLEARED, Machine, Net
 
 
@@ -189,6 +191,26 @@ def test_nothing_is_cleared_while_an_author_is_away_and_it_keeps_its_own_writes(
     net.until(lambda: same(net), 60, "all are equal again")
     assert all(machine.get(b"written alone") == b"by node3" for machine in net)
     assert all(machine.get(b"count") == b"1000" for machine in net)
+
+
+def test_who_may_revoke_and_never_wrote_is_not_waited_for_for_ever() -> None:
+    net = settled(3)
+    three = list(net)
+    roles = frozenset({"revoker", "member"})
+    watchman = admit(identity("node0"), "watchman", expand(b"watchman"), WALL, roles=roles)
+    net.machines["watchman"] = Machine(net, "watchman", watchman, ("node0:7117",))
+    net.machines["watchman"].start()
+    net.until(net.meshed, 20, "it is known")
+    net.part("watchman")
+    for turn in range(200):
+        for machine in three:
+            machine.set(b"key%d" % (turn % 20), b"%d" % turn)
+        net.run(0.05)
+    net.run(700)
+    assert not any(map(image, three))
+    for machine in net:  # thirty days pass
+        machine.wall_offset += 31 * 86_400.0
+    net.until(lambda: all(map(image, three)), 900, "it is not waited for any more")
 
 
 def test_one_that_stands_for_another_state_is_shown_and_nothing_is_cleared() -> None:
