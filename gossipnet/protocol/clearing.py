@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from gossipnet import ids
 from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.revocation import REVOKING_ROLES
-from gossipnet.ids import LogId, NodeId
+from gossipnet.ids import LogId, NodeId, node_id
 from gossipnet.protocol.attendance import Attendance
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
@@ -21,7 +21,7 @@ from gossipnet.protocol.stored_image import IMAGE_KEY, STAGED_KEY, Work, pack, u
 from gossipnet.state.authority import PROPOSING_ROLES
 from gossipnet.state.checkpoints import Proposal, dominates
 from gossipnet.state.dots import SEQ_MAX
-from gossipnet.state.image import Image, Proof
+from gossipnet.state.image import Image, Proof, proposed_by
 from gossipnet.state.image_write import Unfit
 from gossipnet.state.operations import Checkpoint, Endorse
 from gossipnet.state.replica import AppliedRecord, Replica
@@ -46,6 +46,8 @@ class Clearing:
     """See the module.
 
     Attributes:
+      me: This node.
+      attendance: Who was seen when.
       proof: Of the image that this node stands on.
     """
 
@@ -61,11 +63,12 @@ class Clearing:
         self._identity = identity
         self._replica = replica
         self._membership = membership
+        self.me = membership.me
         self._commits = commits
         self._work: Work | None = None
         self._request = FIRST_REQUEST
         self._image_bytes = 0
-        self._attendance = Attendance(context, replica.logs, membership)
+        self.attendance = Attendance(context, replica.logs, membership)
         self._proposed_at: float | None = None
         # No two nodes look at the same time, and none needs chance for it.
         self._pace = LOOK * (0.7 + 0.6 * membership.me[0] / 255)
@@ -89,7 +92,7 @@ class Clearing:
             self._replica.checkpoints.forget(heads)  # the records about it were loaded after it
         if STAGED_KEY in meta:
             self._drop(LogId(meta[STAGED_KEY]))
-        self._attendance.restore(meta)
+        self.attendance.restore(meta)
 
     def start(self) -> None:
         """Begin to look."""
@@ -99,7 +102,7 @@ class Clearing:
 
     def _look(self) -> None:
         self.start()
-        self._attendance.look()
+        self.attendance.look()
         replica = self._replica
         if replica.tail_bytes >= TAIL_BYTES // 2 and self._revokes(self._identity.roles):
             replica.open_log()  # clearing waits for whoever may revoke: so it needs a log
@@ -116,7 +119,7 @@ class Clearing:
         replica, now = self._replica, self._context.now
         if PROPOSING_ROLES.isdisjoint(self._identity.certificate.roles):
             return False
-        if replica.tail_bytes < max(TAIL_BYTES, self._image_bytes):
+        if replica.tail_bytes < max(TAIL_BYTES, self._image_bytes) and not self._orphaned():
             self._proposed_at = None
             return False
         if self._proposed_at is None:  # whoever has the lowest id goes first
@@ -129,6 +132,14 @@ class Clearing:
             pending = any(True for _one in replica.checkpoints)
             self._proposed_at = now - (PATIENCE if first and not pending else 0.0)
         return now - self._proposed_at >= PATIENCE
+
+    def _orphaned(self) -> bool:
+        """Whether newcomers refuse the image, since who proposed it was revoked meanwhile."""
+        image, proof = self._replica.image, self.proof
+        if image is None or proof is None:
+            return False
+        row = proposed_by(image, proof)
+        return self._replica.revocations.strikes(node_id(row.public_key), image.chain(row))
 
     @staticmethod
     def _revokes(roles: frozenset[str]) -> bool:
@@ -149,9 +160,9 @@ class Clearing:
         if all(log != replica.own_log for log, _head, _hash in heads):
             return  # nobody could check who proposes
         revokers = [one for one in self._membership.members.values() if self._revokes(one.roles)]
-        if any(one.id not in authors and not self._attendance.excused(one.id) for one in revokers):
+        if any(one.id not in authors and not self.attendance.excused(one.id) for one in revokers):
             return  # its log will be here soon
-        excused = sorted(bytes(one) for one in authors if self._attendance.excused(one))
+        excused = sorted(bytes(one) for one in authors if self.attendance.excused(one))
         self._proposed_at = self._context.now
         self._context.counters["checkpoints_proposed"] += 1
         replica.write_alone(Checkpoint(heads, excused))

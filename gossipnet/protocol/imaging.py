@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.trust import Trust
-from gossipnet.ids import LogId, NodeId
+from gossipnet.ids import LogId, NodeId, node_id
 from gossipnet.protocol.clearing import Clearing
 from gossipnet.protocol.commits import Commits
 from gossipnet.protocol.context import Context
@@ -22,7 +22,7 @@ from gossipnet.protocol.sync import Sync
 from gossipnet.protocol.wire_images import Endorsement, ImageProof
 from gossipnet.state.checkpoints import dominates
 from gossipnet.state.dots import SEQ_MAX
-from gossipnet.state.image import Heads, Image, Proof, believe
+from gossipnet.state.image import Heads, Image, Proof, believe, excused_in, proposed_by
 from gossipnet.state.image_read import ImageReader
 from gossipnet.state.image_rows import chunk_hash
 from gossipnet.state.replica import AppliedRecord, Replica
@@ -213,22 +213,38 @@ class Imaging:
         endorsements = tuple((NodeId(one.author), one.record) for one in message.endorsements)
         proof = Proof(message.proposal, endorsements)
         try:
-            believe(image, proof, self._trust, self._struck(image))
+            believe(image, proof, self._trust)
+            if self._overreaches(image, proof):
+                raise RemoteProtocolError("bad-image", "an issuer speaks in it for who is there")
         except RemoteProtocolError:
             self._context.counters["images_refused"] += 1
             raise
+        if self._struck(image, proof):
+            self._context.counters["images_refused"] += 1
+            return  # the peer may not know yet; an issuer that is left proposes another one
         self._begin(image, proof)
         self._ask(link)
 
-    def _struck(self, image: Image) -> list[NodeId]:
-        struck = self._replica.revocations.strikes
-        by_id = self._replica.logs.by_id
-        rows = zip(image.logs, image.manifest.logs, strict=True)
-        return [
-            NodeId(by_id[log].author)
-            for log, row in rows
-            if log in by_id and struck(by_id[log].author, image.chain(row))
-        ]
+    def _struck(self, image: Image, proof: Proof) -> bool:
+        """Whether who proposed it was revoked, whether or not anything of it is here."""
+        row = proposed_by(image, proof)
+        return self._replica.revocations.strikes(node_id(row.public_key), image.chain(row))
+
+    def _overreaches(self, image: Image, proof: Proof) -> bool:
+        """Whether one issuer speaks for too many, or beyond what this node itself wrote.
+
+        A node that has state and is merely behind must not give it up because an issuer excused
+        whoever would not have endorsed an image.
+        """
+        replica, heads = self._replica, image.heads()
+        own = replica.logs.by_id.get(replica.own_log)
+        if own is not None and heads.get(own.id, (0, b""))[0] > own.head:
+            return True  # it would take the numbers of what is still to be written
+        excused, me = excused_in(proof), self._clearing.me
+        known = {log.author for log in replica.logs.by_number if log.id in heads and log.head}
+        known.discard(me)
+        doubtful = {one for one in known & excused if not self._clearing.attendance.excused(one)}
+        return len(doubtful) > len(known - excused)
 
     def _begin(self, image: Image, proof: Proof) -> None:
         replica, known = self._replica, self.fetch

@@ -132,9 +132,13 @@ class Ranges:
         unlike: list[Tip] = []
         answers: list[SpanHeads] = []
         lists: list[tuple[bytes, bytes, list[Tip]]] = []
-        told = 0
-        for lower, upper, theirs in message.spans:
+        told = looked = 0
+        for at, (lower, upper, theirs) in enumerate(message.spans):
             first, end = heads.between(lower, upper)
+            looked += max(0, end - first)
+            if looked > len(heads.tips):  # ranges overlap, which no honest peer's do
+                self._dropped(len(message.spans) - at)
+                break
             mine = heads.tips[first : max(first, end)]
             known, shown = set(mine), set(theirs)
             unlike += [tip for tip in theirs if tip not in known]

@@ -10,7 +10,7 @@ For an author that is not there the issuer stands, by excusing it.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -219,25 +219,40 @@ class Proof:
     endorsements: tuple[tuple[NodeId, bytes], ...]
 
 
-def believe(image: Image, proof: Proof, trust: Trust, struck: Iterable[NodeId] = ()) -> None:
+def excused_in(proof: Proof) -> frozenset[NodeId]:
+    """For whom the issuer stands, by a proof that is believed."""
+    operations = decode_body_untrusted(record.parse_untrusted(proof.proposal).body).operations
+    return frozenset(
+        NodeId(author)
+        for operation in operations
+        if isinstance(operation, Checkpoint)
+        for author in operation.excused
+    )
+
+
+def proposed_by(image: Image, proof: Proof) -> LogRow:
+    """The log of the issuer that proposed an image, by a proof that is believed."""
+    return image.manifest.logs[image.logs.index(record.parse_untrusted(proof.proposal).log)]
+
+
+def believe(image: Image, proof: Proof, trust: Trust) -> None:
     """Check that an issuer has proposed the vector and that every author stands for the image.
 
     Args:
       image: Whose manifest is not believed yet.
       proof: As received.
       trust: The mesh.
-      struck: Who was revoked.
 
     Raises:
       RemoteProtocolError: ``bad-image``.
     """
     try:
-        _believe(image, proof, trust, frozenset(struck))
+        _believe(image, proof, trust)
     except (CertificateError, BadSignature) as error:
         raise RemoteProtocolError("bad-image", str(error)) from error
 
 
-def _believe(image: Image, proof: Proof, trust: Trust, struck: frozenset[NodeId]) -> None:
+def _believe(image: Image, proof: Proof, trust: Trust) -> None:
     keys: dict[NodeId, bytes] = {}
     roles: dict[LogId, frozenset[str]] = {}
     for log, row in zip(image.logs, image.manifest.logs, strict=True):
@@ -251,8 +266,6 @@ def _believe(image: Image, proof: Proof, trust: Trust, struck: frozenset[NodeId]
     if proposed is None or proposed.isdisjoint(PROPOSING_ROLES):
         raise RemoteProtocolError("bad-image", "proposed by no issuer")
     public_key = image.manifest.logs[image.logs.index(proposal.log)].public_key
-    if node_id(public_key) in struck:
-        raise RemoteProtocolError("bad-image", "proposed by an issuer that was revoked")
     proposal.verify(public_key, trust.mesh_id)
     checkpoint = next(
         (

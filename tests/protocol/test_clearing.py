@@ -2,14 +2,20 @@
 
 import pytest
 
+from gossipnet.errors import RemoteProtocolError
 from gossipnet.identity.founding import admit, expand
+from gossipnet.identity.node import NodeIdentity
 from gossipnet.identity.revocation import REVOKING_ROLES
+from gossipnet.ids import node_id
 from gossipnet.protocol import clearing
 from gossipnet.protocol.effects import Send
 from gossipnet.protocol.wire import Records, decode_untrusted, encode
+from gossipnet.protocol.wire_images import Endorsement, ImageProof
 from gossipnet.state.errors import WritesRefused
+from gossipnet.state.image import proposed_by
 from gossipnet.state.image_rows import MARK
 from gossipnet.state.operations import Endorse
+from tests.protocol import mesh as harness
 from tests.protocol.identities import WALL, identity
 from tests.protocol.mesh import CLEARED, Machine, Net
 
@@ -247,3 +253,68 @@ def test_one_that_does_not_come_to_what_all_stand_for_is_given_it() -> None:
 
 def test_who_may_propose_may_revoke() -> None:
     assert "issuer" in REVOKING_ROLES  # clearing waits for revokers, and issuers are some
+
+
+def proof_of(machine: Machine) -> ImageProof:
+    """What it gives to whoever asks for what it cleared."""
+    held, proof = machine.engine.replica.image, machine.engine.clearing.proof
+    assert held is not None
+    assert proof is not None
+    endorsements = [Endorsement(bytes(author), data) for author, data in proof.endorsements]
+    return ImageProof(held.data, proof.proposal, endorsements)
+
+
+def test_an_issuer_cannot_put_its_own_image_in_the_place_of_what_others_hold() -> None:
+    net = settled(4)
+    churn(net, 4)
+    net.until(lambda: same(net), 20)
+    issuer = net[0]
+    net.part("node0")
+    there = issuer.engine.clearing
+    there.attendance.excused = lambda author: author != there.me  # type: ignore[method-assign]
+    for turn in range(300):
+        issuer.set(b"key%d" % turn, b"%0100d" % turn)
+    net.until(lambda: bool(image(issuer)), 900, "it stands on an image of its own")
+    before = net[1].engine.replica.state_digest()
+    link = next(iter(net[1].engine.links.values()))
+    with pytest.raises(RemoteProtocolError, match="bad-image"):
+        net[1].engine.imaging.on_proof(link, proof_of(issuer))
+    assert net[1].engine.imaging.fetch is None
+    assert net[1].engine.replica.state_digest() == before
+    assert net[1].engine.context.counters["images_refused"] == 1
+
+
+def test_an_image_of_a_revoked_issuer_is_no_newcomer_s_and_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    issuer = admit(
+        identity("node0"), "node1", expand(b"node1"), WALL, roles=frozenset({"member", "issuer"})
+    )
+    late = admit(issuer, "node4", expand(b"node4"), WALL)
+
+    def named(name: str) -> NodeIdentity:
+        return {"node1": issuer, "node4": late}.get(name) or identity(name)
+
+    monkeypatch.setattr(harness, "identity", named)
+    net = settled(4)
+    churn(net, 60)
+    net.until(lambda: cleared(net), 60, "all stand on one image")
+    held, proof = net[3].engine.replica.image, net[3].engine.clearing.proof
+    assert held is not None
+    assert proof is not None
+    by = node_id(proposed_by(held, proof).public_key)
+    proposer, other = net[0], net[1]
+    assert by == proposer.engine.membership.me
+    other.write(lambda engine: engine.revoke(proposer.name, "stolen"))
+    net.until(lambda: net[3].states()[proposer.name] == "revoked", 30)
+    fresh = net.add("node4", seeds=(f"{other.name}:7117",))
+    net.until(lambda: fresh.engine.context.counters["images_refused"] > 0, 30, "it is refused")
+    assert fresh.engine.imaging.fetch is None
+    assert fresh.engine.links
+    there = [other, net[2], net[3]]
+    net.until(
+        lambda: all(image(one) not in (b"", held.root) for one in there),
+        1200,
+        "another image stands for the same",
+    )
+    net.until(lambda: image(fresh) == image(other) and fresh.engine.replica.total > 0, 200)

@@ -157,3 +157,12 @@ def test_peers_in_sync_exchange_less_than_300_bytes() -> None:
     assert len(exchange) == 1  # equal: nothing is answered
     assert sum(len(payload) + 32 for payload in exchange) <= 300
     assert FEW * 40 < RECORD_BYTES
+
+
+def test_ranges_that_overlap_cost_no_more_than_one_look_at_all_heads() -> None:
+    tips = [(number.to_bytes(16, "big"), 1, bytes(16)) for number in range(300)]
+    dropped: list[int] = []
+    ranges = Ranges(lambda: Heads(tips), lambda _tips: None, dropped.append)
+    answers = ranges.on_heads(SpanHeads([(b"", b"", [])] * SPANS_MAX, True))
+    assert sum(len(tips) for answer in answers for _lower, _upper, tips in answer.spans) == 300
+    assert dropped == [SPANS_MAX - 1]
