@@ -191,6 +191,13 @@ def _daemon(patient: Patient) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "clock", f"within {abs(offset):.3f} s of the peers")
+    own = (status.get("trust") or {}).get("own")
+    if own:
+        yield Finding(
+            "fail", "trust", f"this node was revoked by {own}: it joins anew or not at all"
+        )
+    if (status.get("counters") or {}).get("records_newer"):
+        yield Finding("warn", "versions", "others write what this version cannot read: upgrade it")
     lag = float(status.get("lag_s") or 0)
     drops = int(status.get("drops") or 0)
     if lag > 10:
@@ -198,7 +205,7 @@ def _daemon(patient: Patient) -> Iterator[Finding]:
     else:
         yield Finding("ok", "state", "nothing missing")
     if drops:
-        step = suggestion(patient.arguments, "status")
+        step = suggestion(patient.arguments, "status --all")
         yield Finding("warn", "drops", f"{drops} so far: `{step}` tells which, in counters")
 
 

@@ -70,7 +70,7 @@ def look_at_members(
             yield "ok", "reach", f"{where} at {row['address']} answers"
     if len(targets) > MEMBERS_MAX:
         yield "ok", "reach", f"{len(targets) - MEMBERS_MAX} more members were not dialled"
-    if len(members) > 1 and not linked:
+    if len(members) > 1 and not linked and not (status.get("trust") or {}).get("own"):
         yield (
             "fail",
             "links",

@@ -120,7 +120,9 @@ def _warnings(document: dict[str, Any], members: list[dict[str, Any]]) -> Iterat
     if trust.get("forks"):
         yield f"{trust['forks']} logs with two histories (gossipnet members: suspect)"
     if trust.get("own"):
-        yield f"this node: {clean(trust['own'])}"
+        yield f"this node was revoked by {clean(trust['own'])}"
+    if _part(document, "counters").get("records_newer"):
+        yield "others write what this version cannot read: upgrade this node"
     if document.get("poisoned"):
         count = len(document["poisoned"])
         yield f"{count} operations failed and are set aside (gossipnet status --json)"

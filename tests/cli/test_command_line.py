@@ -166,11 +166,14 @@ def test_status_for_people_is_short_and_warns(fake: FakeSocket, run: Run) -> Non
     dead = {b"name": b"rpi", b"state": b"dead"}
     ill = well | {b"ready": False, b"lag_s": 75.0, b"disk": b"full", b"disk_damage": {b"names": 1}}
     ill |= {b"clock": {b"complaint": b"wrong by 4 s", b"offset_s": 4.0}, b"quarantined": 2}
-    ill |= {b"trust": {b"forks": 1}, b"poisoned": [{b"key": b"k"}]}
+    ill |= {b"trust": {b"forks": 1, b"own": b"ada (lost)"}, b"poisoned": [{b"key": b"k"}]}
+    ill |= {b"counters": {b"records_newer": 7}}
     fake.answers |= {"GOSSIP STATUS": resp3(ill), "GOSSIP MEMBERS": resp3([dead])}
     out = run("status").out
     told = out[out.index("warnings") :].splitlines()
-    assert len(told) == 9
+    assert len(told) == 11
+    assert "this node was revoked by ada (lost)" in out
+    assert "upgrade this node" in out
     for word in ("ready", "rpi", "1m15s", "full", "damaged", "4 s", "two histor", "failed", "wait"):
         assert any(word in line for line in told), word
 

@@ -50,6 +50,7 @@ def test_a_revoked_machine_is_out_within_seconds_and_stays_out() -> None:
             return True
 
         eventually(lambda: "stolen" in lost.must("status"), "node2 learns why")
+        assert "FAIL  trust     this node was revoked by" in lost.cli("doctor").stdout
         eventually(refused, "node2 refuses writes")
         assert lost.do("GET", "before") == b"kept"
         assert lost.states()["node2"] == "revoked"
