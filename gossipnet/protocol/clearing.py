@@ -35,6 +35,9 @@ TAIL_BYTES = 4 << 20
 PATIENCE = 300.0
 """Seconds before an issuer proposes again, or another one does in its place."""
 
+STALLS = 5
+"""Times that an image is begun anew for records that do not come."""
+
 PIECE_BYTES = 256 * 1024
 """Read, or written, in one turn."""
 
@@ -73,6 +76,7 @@ class Clearing:
         # No two nodes look at the same time, and none needs chance for it.
         self._pace = LOOK * (0.7 + 0.6 * membership.me[0] / 255)
         self._refused: set[bytes] = set()
+        self._stalls: dict[bytes, int] = {}
         self._differing: set[bytes] = set()
         self.proof: Proof | None = None
         # Set by the engine.
@@ -223,16 +227,26 @@ class Clearing:
         assert work.fold is not None
         if position == 0:
             left = work.fold.left()
-            if not left or not work.fed:
-                if left:  # they are not on the disk yet: try again from the beginning later
+            if not left or tuple(left) == work.wanted:
+                if left:
                     self._forget_work()
+                    self._stall(work.proposal)
                 else:
                     work.chunks = work.fold.chunks()
                     self._write_on()
                 return
-            work.wanted, work.fed = tuple(left), 0
+            work.wanted = tuple(left)
         self._request += 1
         self._context.effects.append(ReadLog(self._request, work.wanted, position, PIECE_BYTES))
+
+    def _stall(self, proposal: Proposal) -> None:
+        """Records are not on the disk yet, or need others that the checkpoint leaves out."""
+        if len(self._stalls) > 64:
+            self._stalls.clear()
+        stalls = self._stalls[proposal.id] = self._stalls.get(proposal.id, 0) + 1
+        if stalls >= STALLS:
+            del self._stalls[proposal.id]
+            self._refuse(proposal, "records in it need others that it leaves out")
 
     def takes(self, read: LogRead) -> bool:
         """Take in what came from disk, if it was asked for here."""
@@ -245,7 +259,6 @@ class Clearing:
             return True
         for data in read.records:
             work.fold.feed(data)
-        work.fed += len(read.records)
         self._read_on(work, read.position or 0)
         return True
 

@@ -51,7 +51,7 @@ class Work:
       verdicts: What was void when it began.
       chunks: What is still to be written; None while records are read.
       written, size: Chunks so far, and their bytes.
-      wanted, fed: What is being read, and how much of it came.
+      wanted: What is being read.
       image, kept, replaced: What came of it.
     """
 
@@ -62,7 +62,6 @@ class Work:
     chunks: Iterator[bytes] | None = None
     written: int = 0
     size: int = 0
-    fed: int = 1
     wanted: tuple[tuple[LogId, int, int], ...] = ()
     image: Image | None = None
     kept: Kept = field(default_factory=dict)

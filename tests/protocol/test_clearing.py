@@ -14,7 +14,7 @@ from gossipnet.protocol.wire_images import Endorsement, ImageProof
 from gossipnet.state.errors import WritesRefused
 from gossipnet.state.image import proposed_by
 from gossipnet.state.image_rows import MARK
-from gossipnet.state.operations import Endorse
+from gossipnet.state.operations import Checkpoint, Endorse
 from tests.protocol import mesh as harness
 from tests.protocol.identities import WALL, identity
 from tests.protocol.mesh import CLEARED, Machine, Net
@@ -318,3 +318,22 @@ def test_an_image_of_a_revoked_issuer_is_no_newcomer_s_and_is_replaced(
         "another image stands for the same",
     )
     net.until(lambda: image(fresh) == image(other) and fresh.engine.replica.total > 0, 200)
+
+
+def test_a_checkpoint_that_leaves_out_what_it_needs_is_refused_and_holds_up_no_other() -> None:
+    net = settled(3)
+    churn(net, 10)
+    net.until(lambda: same(net), 20)
+    replica = net[0].engine.replica
+    cut = next(log for log in replica.logs.by_number if log.author == net[1].engine.membership.me)
+    heads = [
+        (bytes(log.id), 1, log.hash_of(1).ljust(32, b"\0"))
+        if log is cut
+        else (bytes(log.id), log.head, log.head_hash)
+        for log in sorted(replica.logs.by_number, key=lambda one: one.id)
+        if log.head
+    ]
+    net[0].write(lambda engine: engine.replica.write_alone(Checkpoint(heads, [])))
+    net.until(lambda: net[2].engine.context.counters["checkpoints_refused"] > 0, 120, "refused")
+    churn(net, 80)
+    net.until(lambda: cleared(net), 600, "a whole one is stood on")
