@@ -324,6 +324,10 @@ def test_a_checkpoint_that_leaves_out_what_it_needs_is_refused_and_holds_up_no_o
     net = settled(3)
     churn(net, 10)
     net.until(lambda: same(net), 20)
+    net[1].write(lambda engine: engine.keyspace.add(b"seen", [b"member"]))
+    net.until(lambda: same(net), 20)
+    net[0].write(lambda engine: engine.keyspace.remove(b"seen", [b"member"]))
+    net.until(lambda: same(net), 20)
     replica = net[0].engine.replica
     cut = next(log for log in replica.logs.by_number if log.author == net[1].engine.membership.me)
     heads = [
@@ -335,5 +339,6 @@ def test_a_checkpoint_that_leaves_out_what_it_needs_is_refused_and_holds_up_no_o
     ]
     net[0].write(lambda engine: engine.replica.write_alone(Checkpoint(heads, [])))
     net.until(lambda: net[2].engine.context.counters["checkpoints_refused"] > 0, 120, "refused")
+    assert "leaves out" in next(one.text for one in net[2].told if one.kind == "checkpoint-refused")
     churn(net, 80)
     net.until(lambda: cleared(net), 600, "a whole one is stood on")
