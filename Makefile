@@ -59,7 +59,7 @@ layers: $(VENV)/.installed-dev
 # Three runs side by side: real daemons wait more than they work, and whole simulated meshes need
 # no tracing. What each has printed is shown when all have ended.
 SIMULATED := tests/sim/test_swarm.py tests/sim/test_scenarios.py tests/sim/test_teeth.py
-PROCESSES := tests/cli tests/e2e tests/faults tests/security tests/web
+PROCESSES := tests/cli tests/e2e tests/faults tests/web
 TRACED := $(BIN)/coverage run -m pytest -q $(PYTEST_ARGS)
 
 tests: $(VENV)/.installed-dev

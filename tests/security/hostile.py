@@ -399,10 +399,14 @@ def home_of_founder(folder: Path, mesh: str = "t") -> Path:
     return folder
 
 
-async def joined(through: Node, folder: Path) -> Path:
-    """The home of a machine that was let in through a node that may invite."""
+async def joined(through: Node, folder: Path, address: str | None = None) -> Path:
+    """The home of a machine that was let in through a node that may invite.
+
+    It keeps the address that answered, the node's own or ``address``, and dials it ever after.
+    """
     token = through.engine.invite("member", 1, 3600.0, [])
-    await enrol(Home(folder), token, folder.name, [through.listening[0]], lambda _line: None)
+    answering = address or through.listening[0]
+    await enrol(Home(folder), token, folder.name, [answering], lambda _line: None)
     return folder
 
 
@@ -419,12 +423,13 @@ class Tap:
     """Somebody on the path: carries connections to a node, sees all bytes, may change them.
 
     Attributes:
-      address: Where to dial instead of the node.
+      address: Where to dial instead of the node; the node should advertise it and nothing else.
+      to: Where the node itself listens.
       seen: All bytes, both ways.
     """
 
-    def __init__(self, address: str) -> None:
-        self._to = address
+    def __init__(self) -> None:
+        self.to = ""
         self.address = ""
         self.seen = bytearray()
         self.change: Callable[[bytes], bytes] = bytes
@@ -435,7 +440,7 @@ class Tap:
         await trio.serve_listeners(self._carry, listeners, task_status=task_status)
 
     async def _carry(self, near: trio.SocketStream) -> None:
-        host, port = self._to.rsplit(":", 1)
+        host, port = self.to.rsplit(":", 1)
         far = await trio.open_tcp_stream(host, int(port))
         async with far, trio.open_nursery() as nursery:
             nursery.start_soon(self._copy, near, far, nursery)

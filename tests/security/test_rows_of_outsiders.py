@@ -171,32 +171,33 @@ async def test_row_15_a_stranger_gets_no_byte_for_whatever_it_says(ada: Node) ->
                 assert await stream.rest() == b""
 
 
-async def test_row_16_nobody_on_the_path_ends_a_session_in_another_s_name(
-    ada: Node, tmp_path: Path
-) -> None:
+async def test_row_16_nobody_on_the_path_ends_a_session_in_another_s_name(tmp_path: Path) -> None:
     """A forged end breaks the stream, as cutting it would; it is never taken for a goodbye."""
-    tap = Tap(ada.listening[0])
+    tap = Tap()
     async with trio.open_nursery() as nursery:
         await nursery.start(tap.run)
-        home = await joined(ada, tmp_path / "bob")
-        async with open_node(home, listen=ANY, join=[tap.address]) as bob:
-            await eventually(lambda: bob.engine.peers(), "a link")
-            clean = ada.engine.context.counters["links_closed"]
-            forged = (17).to_bytes(2, "big") + b"\x50" + bytes(16)
-            tap.change = lambda data: forged + data
-            await ada.set(b"k", b"v")
-            await eventually(
-                lambda: (
-                    ada.driver.counters["link_ended_bad_tag"]
-                    + bob.driver.counters["link_ended_bad_tag"]
-                ),
-                "the forgery is noticed",
-            )
-            tap.change = bytes
-            await eventually(lambda: bob.get(b"k") == b"v", "they find each other again")
-            states = {str(row["name"]): row["state"] for row in ada.members()}
-            assert states["bob"] == "alive"
-            assert ada.engine.context.counters["links_closed"] == clean
+        founder = home_of_founder(tmp_path / "ada")
+        async with open_node(founder, listen=ANY, advertise=[tap.address]) as ada:
+            tap.to = ada.listening[0]
+            home = await joined(ada, tmp_path / "bob", tap.address)
+            async with open_node(home, listen=ANY) as bob:
+                await eventually(lambda: bob.engine.peers(), "a link")
+                clean = ada.engine.context.counters["links_closed"]
+                forged = (17).to_bytes(2, "big") + b"\x50" + bytes(16)
+                tap.change = lambda data: forged + data
+                await ada.set(b"k", b"v")
+                await eventually(
+                    lambda: (
+                        ada.driver.counters["link_ended_bad_tag"]
+                        + bob.driver.counters["link_ended_bad_tag"]
+                    ),
+                    "the forgery is noticed",
+                )
+                tap.change = bytes
+                await eventually(lambda: bob.get(b"k") == b"v", "they find each other again")
+                states = {str(row["name"]): row["state"] for row in ada.members()}
+                assert states["bob"] == "alive"
+                assert ada.engine.context.counters["links_closed"] == clean
         nursery.cancel_scope.cancel()
 
 
