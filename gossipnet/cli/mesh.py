@@ -9,7 +9,7 @@ from gossipnet.cli.durations import told
 from gossipnet.cli.options import Command, add_socket, suggestion
 from gossipnet.cli.terminal import next_step, plain, put, put_json, put_table, say
 
-_TINTS = {
+STATE_TINTS = {
     "alive": "green",
     "suspect": "yellow",
     "dead": "red",
@@ -17,7 +17,7 @@ _TINTS = {
     "away": "dim",
     "left": "dim",
 }
-STATES = tuple(_TINTS)
+STATES = tuple(STATE_TINTS)
 """Of members, the healthy ones first."""
 
 
@@ -64,7 +64,7 @@ def _members(arguments: argparse.Namespace) -> int:
     put_table(
         ("NAME", "STATE", "ADDRESS", "RTT", "BEHIND", "ROLES", "ZONE", "VERSION"),
         [_member_cells(row, own) for row in rows],
-        _TINTS,
+        STATE_TINTS,
     )
     say(_count(rows))
     next_step(suggestion(arguments, "invite") if len(rows) < 2 else suggestion(arguments, "status"))
@@ -72,7 +72,7 @@ def _members(arguments: argparse.Namespace) -> int:
 
 
 def _sorted(rows: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
-    states = list(_TINTS)
+    states = list(STATE_TINTS)
     if by == "rtt":  # those at an unknown distance, this node among them, come last
         return sorted(rows, key=lambda row: (row.get("rtt_ms") is None, row.get("rtt_ms") or 0.0))
     if by == "state":
@@ -96,7 +96,7 @@ def _member_cells(row: dict[str, Any], own: object) -> list[str]:
 
 def _count(rows: list[dict[str, Any]]) -> str:
     states = Counter(str(row.get("state")) for row in rows)
-    parts = [f"{states[state]} {state}" for state in _TINTS if states[state]]
+    parts = [f"{states[state]} {state}" for state in STATE_TINTS if states[state]]
     noun = "member" if len(rows) == 1 else "members"
     return f"{len(rows)} {noun}: {', '.join(parts)}.  * is this node."
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gossipnet.cli.durations import told
-from gossipnet.cli.mesh import clean
+from gossipnet.cli.mesh import STATE_TINTS, clean
 from gossipnet.cli.top_model import VIEWS, Model, Sample
 
 
@@ -22,17 +22,7 @@ class Piece(NamedTuple):
 Line = list[Piece]
 
 _BARS = " ▁▂▃▄▅▆▇█"
-_TINTS = {
-    "alive": "green",
-    "suspect": "yellow",
-    "dead": "red",
-    "revoked": "red",
-    "away": "dim",
-    "left": "dim",
-    "warning": "yellow",
-    "error": "red",
-    "debug": "dim",
-}
+_TINTS = {**STATE_TINTS, "warning": "yellow", "error": "red", "debug": "dim"}
 _KEYS = (
     ("m  l  e  Tab", "members, links, events"),
     ("Up Down j k", "choose a row"),
@@ -96,9 +86,9 @@ def _header(model: Model, sample: Sample, width: int) -> list[Line]:
         Piece(f"node {clean(status.get('name'))}", "cyan"),
         Piece(f"  up {told(float(status.get('uptime_s') or 0))}  {len(sample.members)} members:"),
     ]
-    for state in _TINTS:
+    for state, tint in STATE_TINTS.items():
         if states.get(state):
-            first.append(Piece(f" {states[state]} {state}", _TINTS[state]))
+            first.append(Piece(f" {states[state]} {state}", tint))
     lag = float(status.get("lag_s") or 0)
     second: Line = [
         Piece(f"{int(status.get('keys') or 0):,} keys  "),
