@@ -9,7 +9,7 @@ process of its own on a loopback port, UDP and TCP, which asks the daemon at mos
 import ipaddress
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import dns.exception
@@ -65,7 +65,7 @@ class Book:
             known = {}
             for row in rows:
                 if row["state"] == "alive" and row["address"]:
-                    known.setdefault(row["name"].lower(), []).append(split_address(row["address"]))
+                    known.setdefault(row["name"].lower(), []).extend(_read([row["address"]]))
             self._members = time.monotonic(), known
         return known.get(name, [])
 
@@ -75,16 +75,22 @@ class Book:
         if time.monotonic() - at > _FRESH_SECONDS:
             with self._connect() as client:
                 written = as_text(client.call("SMEMBERS", f"service:{name}"))
-            known = []
-            for one in written:
-                try:
-                    known.append(split_address(one))
-                except ValueError:
-                    continue  # not HOST:PORT: somebody's slip, not a reason to answer nothing
+            known = _read(written)
             if len(self._services) >= 1024:
                 self._services.clear()
             self._services[name] = time.monotonic(), known
         return known
+
+
+def _read(written: Iterable[str]) -> Instances:
+    """Hosts and ports; what is not HOST:PORT is somebody's slip, and no reason to end."""
+    found = []
+    for one in written:
+        try:
+            found.append(split_address(one))
+        except ValueError:
+            continue
+    return found
 
 
 def answer(data: bytes, book: Book, *, limit: int) -> bytes | None:

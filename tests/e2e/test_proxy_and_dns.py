@@ -215,3 +215,23 @@ async def test_an_answer_that_cannot_be_sent_ends_nothing() -> None:
             await wire.sent.wait()
             nursery.cancel_scope.cancel()
     assert book.unsent == 2
+
+
+class OddMesh:
+    """A daemon in whose mesh somebody tells an address that is none."""
+
+    def __enter__(self) -> "OddMesh":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Nothing is open."""
+
+    def members(self) -> list[dict[str, str]]:
+        return [{"name": "odd", "state": "alive", "address": "192.0.2.1:99999"}]
+
+
+def test_a_member_with_an_odd_address_ends_nothing() -> None:
+    query = dns.message.make_query("odd.mesh.gossipnet", "A").to_wire()
+    reply = answer(query, Book(OddMesh), limit=1232)  # type: ignore[arg-type]
+    assert reply is not None
+    assert dns.message.from_wire(reply).rcode() == dns.rcode.NXDOMAIN
